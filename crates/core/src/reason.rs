@@ -1,0 +1,155 @@
+//! Why something was refused or ended: one closed list for machines, a
+//! sentence with the way out for people.
+//!
+//! Promises: every [`Refusal`] carries a [`Reason`] of the list and a message
+//! that says what to do next; metrics label with the reason's name, never with
+//! text from outside.
+
+use std::fmt;
+
+/// A CamelCase reason, as it stands in conditions, Status objects and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    // A request that cannot be granted as it stands.
+    /// The spec could not be read.
+    Unreadable,
+    /// No AccessRole of that name.
+    RoleNotFound,
+    /// The role's ceiling was not accepted, or one of its ClusterRoles is missing.
+    RoleNotAccepted,
+    /// A namespace does not exist.
+    NamespaceNotFound,
+    /// A namespace that is never a target, or only for Critical roles.
+    NamespaceForbidden,
+    /// A namespaced role needs at least one namespace.
+    NamespacesRequired,
+    /// A cluster-scoped role takes no namespaces.
+    NamespacesNotAllowed,
+    /// The cluster does not serve that resource type.
+    ResourceUnknown,
+    /// The resource type has another scope than the role.
+    ResourceScope,
+    /// A name that no object can have.
+    NameMalformed,
+    /// The role demands object names.
+    NamesRequired,
+    /// Nothing of what was asked lies under the role's ceiling.
+    OutsideRole,
+    /// The effective rules are larger than their limit.
+    TooBroad,
+    /// An effective rule that may never be part of an elevation.
+    ForbiddenRule,
+    /// A duration that cannot be read, or is not between 1s and 30d.
+    DurationMalformed,
+    /// Longer than the role allows.
+    DurationTooLong,
+    /// `startAt` lies in the past or too far ahead.
+    StartOutOfRange,
+    /// This way of delivery is not built.
+    DeliveryUnavailable,
+    /// The role does not allow this way of delivery.
+    DeliveryNotAllowed,
+    /// The person has too many open requests.
+    TooManyOpen,
+
+    // How a request or grant ended.
+    /// Denied by a person.
+    DeniedByPerson,
+    /// Taken back by its requester before it was in force.
+    Withdrawn,
+    /// Nobody decided in time.
+    ApprovalTimeout,
+    /// The window was over before the grant could be made.
+    WindowMissed,
+    /// The deadline passed.
+    Expired,
+    /// Ended early by a holder of `revoke`.
+    Revoked,
+    /// Given back by its holder.
+    Released,
+    /// The grant object was deleted.
+    Deleted,
+    /// What was made for the grant is no longer as it was made, or its role no longer covers it.
+    Drift,
+    /// The request or a counted decision is gone.
+    Evidence,
+
+    // A decision that counts for nothing.
+    /// Approver and requester are the same person.
+    SelfApproval,
+    /// The digest is not that of the terms in force.
+    DigestMismatch,
+    /// The claims about requester, role or namespaces are not those of the request.
+    ClaimsMismatch,
+    /// It came after the end, or after another decision settled the matter.
+    TooLate,
+    /// Only the requester withdraws; only before the grant is in force.
+    NotYours,
+
+    // A call the gateway does not pass on.
+    /// No such grant, or another person's: both answer alike.
+    NoSuchGrant,
+    /// The window has not begun.
+    NotYet,
+    /// The window is over.
+    WindowClosed,
+    /// The grant ended before its deadline.
+    Ended,
+    /// The grant is not ready yet.
+    NotReady,
+    /// The grant's own rules do not allow the call.
+    OutsideRules,
+    /// A path, query or header that could be read in two ways.
+    Malformed,
+    /// A header that tries to act as somebody else.
+    Impersonation,
+    /// A method or protocol that is not served.
+    NotServed,
+    /// What is known of the cluster is too old to decide.
+    Stale,
+    /// The caller could not be authenticated.
+    Unauthenticated,
+}
+
+impl Reason {
+    /// The name as it stands on the wire.
+    #[must_use]
+    pub fn name(self) -> String {
+        format!("{self:?}")
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+/// A refusal: what, why and what to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// For machines.
+    pub reason: Reason,
+    /// Where in the spec, such as `spec.duration`; empty when it concerns no field.
+    pub field: String,
+    /// For people; ends in the way out. May quote input in backticks.
+    pub message: String,
+}
+
+impl Refusal {
+    /// A refusal that points at `field` (empty: at none).
+    #[must_use]
+    pub fn new(reason: Reason, field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { reason, field: field.into(), message: message.into() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.field.is_empty() {
+            write!(f, "{}", self.message)
+        } else {
+            write!(f, "{}: {}", self.field, self.message)
+        }
+    }
+}
