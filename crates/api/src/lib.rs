@@ -1,1 +1,36 @@
-//! api
+//! Brevet's kinds as they travel: custom resources, the views of the aggregated API, and the border
+//! where their text becomes core's values (`border`).
+//!
+//! Promises: every field on the wire is bounded by the schema in `deploy/crds/`, which is generated
+//! from these types; what the schema cannot say, `border` refuses with the path of the field.
+//!
+//! Left out on purpose: clients and anything that talks to a cluster (kube-core and kube-derive
+//! only), and every decision, which is core's.
+
+mod blocks;
+mod decision;
+mod grant;
+mod request;
+mod role;
+mod words;
+
+pub mod crds;
+pub mod sessions;
+
+pub use blocks::{
+    DecisionRef, Dropped, IdentityRef, ObjectRef, ResourceAsk, Rule, StageApproval, StageStatus,
+    SubjectBlock, TermsBlock,
+};
+pub use decision::{AccessDecision, AccessDecisionSpec, ClaimedTerms};
+pub use grant::{AccessGrant, AccessGrantSpec, AccessGrantStatus, GrantApproval};
+pub use request::{AccessRequest, AccessRequestSpec, AccessRequestStatus};
+pub use role::{AccessRole, AccessRoleSpec, AccessRoleStatus};
+pub use words::{Delivery, Naming, Phase, Risk, Scope, Urgency, Verdict};
+
+pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+/// The API group of the custom resources.
+pub const GROUP: &str = "brevet.dev";
+
+/// The one version of both groups.
+pub const VERSION: &str = "v1alpha1";

@@ -1,0 +1,84 @@
+//! AccessDecision: one person's act on a request or grant, immutable once made.
+
+use crate::blocks::{ObjectRef, SubjectBlock};
+use crate::words::Verdict;
+use kube_derive::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// Who decided what, about which request, on which terms.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "brevet.dev",
+    version = "v1alpha1",
+    kind = "AccessDecision",
+    doc = "One person's act on a request or grant, with the digest it attests. Immutable.",
+    shortname = "adec",
+    category = "brevet",
+    derive = "PartialEq",
+    crates(kube_core = "::kube_core"),
+    selectable = ".spec.request.uid",
+    selectable = ".spec.request.name",
+    selectable = ".spec.verdict",
+    selectable = ".spec.approver.username",
+    printcolumn(name = "Verdict", type_ = "string", json_path = ".spec.verdict"),
+    printcolumn(name = "Request", type_ = "string", json_path = ".spec.request.name"),
+    printcolumn(name = "By", type_ = "string", json_path = ".spec.approver.username"),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Comment",
+        type_ = "string",
+        json_path = ".spec.comment",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = json!([
+    {
+        "rule": "self == oldSelf",
+        "message": "spec of an AccessDecision cannot change; make another decision",
+    },
+    {
+        "rule": "self.verdict in ['Withdraw', 'Revoke'] || has(self.terms.digest)",
+        "message": "terms.digest is required to Approve or Deny: copy status.terms.digest of the request you read",
+    },
+])))]
+pub struct AccessDecisionSpec {
+    /// What was decided.
+    pub verdict: Verdict,
+    /// The request decided on.
+    pub request: ObjectRef,
+    /// What the decider believes the terms to be; admission judges these claims, the controller checks them.
+    pub terms: ClaimedTerms,
+    /// Who decides: always the creator.
+    pub approver: SubjectBlock,
+    /// A word to the requester and to auditors.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub comment: String,
+}
+
+/// The terms as the decider saw them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimedTerms {
+    /// The digest attested; not needed to withdraw or revoke.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 71), regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
+    pub digest: Option<String>,
+    /// The request's role.
+    #[schemars(length(min = 1, max = 253))]
+    pub role: String,
+    /// The request's namespaces; absent: the whole cluster.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")), extend("x-kubernetes-list-type" = "set"))]
+    pub namespaces: Vec<String>,
+    /// The requester's user name.
+    #[schemars(length(min = 1, max = 512))]
+    pub requester: String,
+}
