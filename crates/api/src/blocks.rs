@@ -6,7 +6,7 @@
 
 use crate::words::Delivery;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -37,10 +37,7 @@ pub struct SubjectBlock {
 pub struct ResourceAsk {
     /// The API group; empty for the core group.
     #[serde(default)]
-    #[schemars(
-        length(max = 253),
-        regex(pattern = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$")
-    )]
+    #[schemars(length(max = 253), regex(pattern = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$"))]
     pub api_group: String,
     /// A resource such as `pods`, which covers its subresources, or one subresource such as `pods/log`.
     #[schemars(
@@ -101,10 +98,7 @@ pub struct TermsBlock {
     #[schemars(length(max = 16), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
     pub namespaces: Vec<String>,
     /// How long, e.g. `30m`.
-    #[schemars(
-        length(min = 2, max = 16),
-        regex(pattern = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$")
-    )]
+    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
     pub duration: String,
     /// When it starts, if not at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -179,4 +173,26 @@ pub struct StageApproval {
     pub decision: DecisionRef,
     /// When it was made.
     pub time: Time,
+}
+
+/// The schema of a list of conditions: Kubernetes' own bounds, one condition of each type.
+pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 8,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "items": {
+            "type": "object",
+            "required": ["type", "status", "reason", "message", "lastTransitionTime"],
+            "properties": {
+                "type": {"type": "string", "maxLength": 63},
+                "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
+                "reason": {"type": "string", "minLength": 1, "maxLength": 63},
+                "message": {"type": "string", "maxLength": 4096},
+                "lastTransitionTime": {"type": "string", "format": "date-time"},
+                "observedGeneration": {"type": "integer", "format": "int64", "minimum": 0},
+            },
+        },
+    })
 }

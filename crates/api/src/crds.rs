@@ -35,6 +35,9 @@ fn without_nullable(value: &mut Value) {
             if fields.get("nullable").is_some_and(Value::is_boolean) {
                 fields.remove("nullable");
             }
+            if let Some(Value::Array(words)) = fields.get_mut("enum") {
+                words.retain(|word| !word.is_null());
+            }
             fields.values_mut().for_each(without_nullable);
         }
         Value::Array(items) => items.iter_mut().for_each(without_nullable),

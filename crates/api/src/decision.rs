@@ -25,17 +25,8 @@ use serde_json::json;
     printcolumn(name = "Verdict", type_ = "string", json_path = ".spec.verdict"),
     printcolumn(name = "Request", type_ = "string", json_path = ".spec.request.name"),
     printcolumn(name = "By", type_ = "string", json_path = ".spec.approver.username"),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    ),
-    printcolumn(
-        name = "Comment",
-        type_ = "string",
-        json_path = ".spec.comment",
-        priority = 1
-    )
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Comment", type_ = "string", json_path = ".spec.comment", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = json!([

@@ -26,24 +26,11 @@ use serde_json::json;
     selectable = ".status.phase",
     printcolumn(name = "Holder", type_ = "string", json_path = ".spec.holder.username"),
     printcolumn(name = "Role", type_ = "string", json_path = ".spec.role"),
-    printcolumn(
-        name = "Namespaces",
-        type_ = "string",
-        json_path = ".spec.terms.namespaces"
-    ),
+    printcolumn(name = "Namespaces", type_ = "string", json_path = ".spec.terms.namespaces"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Until", type_ = "string", json_path = ".spec.notAfter"),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    ),
-    printcolumn(
-        name = "Identity",
-        type_ = "string",
-        json_path = ".status.identity.name",
-        priority = 1
-    )
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Identity", type_ = "string", json_path = ".status.identity.name", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = json!([
@@ -100,7 +87,7 @@ pub struct AccessGrantStatus {
     pub phase: Option<Phase>,
     /// `Ready`, and `Ended` with its cause as the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(schema_with = "crate::blocks::conditions")]
     pub conditions: Vec<Condition>,
     /// The elevation identity that carries the rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]

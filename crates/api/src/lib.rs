@@ -18,8 +18,8 @@ pub mod crds;
 pub mod sessions;
 
 pub use blocks::{
-    DecisionRef, Dropped, IdentityRef, ObjectRef, ResourceAsk, Rule, StageApproval, StageStatus,
-    SubjectBlock, TermsBlock,
+    DecisionRef, Dropped, IdentityRef, ObjectRef, ResourceAsk, Rule, StageApproval, StageStatus, SubjectBlock,
+    TermsBlock,
 };
 pub use decision::{AccessDecision, AccessDecisionSpec, ClaimedTerms};
 pub use grant::{AccessGrant, AccessGrantSpec, AccessGrantStatus, GrantApproval};

@@ -23,32 +23,14 @@ use serde_json::json;
     selectable = ".spec.requester.username",
     selectable = ".spec.role",
     selectable = ".status.phase",
-    printcolumn(
-        name = "Requester",
-        type_ = "string",
-        json_path = ".spec.requester.username"
-    ),
+    printcolumn(name = "Requester", type_ = "string", json_path = ".spec.requester.username"),
     printcolumn(name = "Role", type_ = "string", json_path = ".spec.role"),
     printcolumn(name = "Namespaces", type_ = "string", json_path = ".spec.namespaces"),
     printcolumn(name = "For", type_ = "string", json_path = ".status.terms.duration"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    ),
-    printcolumn(
-        name = "Urgency",
-        type_ = "string",
-        json_path = ".spec.urgency",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Ticket",
-        type_ = "string",
-        json_path = ".spec.ticket",
-        priority = 1
-    )
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Urgency", type_ = "string", json_path = ".spec.urgency", priority = 1),
+    printcolumn(name = "Ticket", type_ = "string", json_path = ".spec.ticket", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = json!([
@@ -63,6 +45,11 @@ use serde_json::json;
     {
         "rule": "!has(self.resources) || self.resources.map(r, size(r.resource) + (has(r.apiGroup) ? size(r.apiGroup) : 0) + (has(r.names) ? r.names.map(n, size(n)).sum() : 0) + (has(r.verbs) ? r.verbs.map(v, size(v)).sum() : 0)).sum() <= 8192",
         "message": "resources hold more than 8192 characters in all; split the request",
+    },
+    {
+        "rule": "!has(self.duration) || self.duration.matches('[1-9]')",
+        "message": "duration must be at least 1s",
+        "fieldPath": ".duration",
     },
 ])))]
 pub struct AccessRequestSpec {
@@ -81,10 +68,7 @@ pub struct AccessRequestSpec {
     pub resources: Vec<ResourceAsk>,
     /// How long, 1s to 30d; absent: the role's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 2, max = 16),
-        regex(pattern = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$")
-    )]
+    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
     pub duration: Option<String>,
     /// From when; absent: as soon as it is approved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,7 +98,7 @@ pub struct AccessRequestStatus {
     pub phase: Option<Phase>,
     /// `Evaluated`, `Approved`, `Denied`, `Complete`, with reason and message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(schema_with = "crate::blocks::conditions")]
     pub conditions: Vec<Condition>,
     /// The terms to approve.
     #[serde(default, skip_serializing_if = "Option::is_none")]

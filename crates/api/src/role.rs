@@ -21,23 +21,10 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Risk", type_ = "string", json_path = ".spec.risk"),
     printcolumn(name = "Scope", type_ = "string", json_path = ".spec.scope"),
     printcolumn(name = "Names", type_ = "string", json_path = ".spec.names"),
-    printcolumn(
-        name = "Default",
-        type_ = "string",
-        json_path = ".spec.defaultDuration"
-    ),
+    printcolumn(name = "Default", type_ = "string", json_path = ".spec.defaultDuration"),
     printcolumn(name = "Max", type_ = "string", json_path = ".spec.maxDuration"),
-    printcolumn(
-        name = "Accepted",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Accepted\")].status"
-    ),
-    printcolumn(
-        name = "Description",
-        type_ = "string",
-        json_path = ".spec.description",
-        priority = 1
-    )
+    printcolumn(name = "Accepted", type_ = "string", json_path = ".status.conditions[?(@.type==\"Accepted\")].status"),
+    printcolumn(name = "Description", type_ = "string", json_path = ".spec.description", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
 pub struct AccessRoleSpec {
@@ -57,16 +44,10 @@ pub struct AccessRoleSpec {
     /// How much harm the task can do. Ceilings that allow escalation or persistence must be Critical.
     pub risk: Risk,
     /// The duration of a request that says none.
-    #[schemars(
-        length(min = 2, max = 16),
-        regex(pattern = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$")
-    )]
+    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
     pub default_duration: String,
     /// The longest duration. More is refused, never cut short silently.
-    #[schemars(
-        length(min = 2, max = 16),
-        regex(pattern = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$")
-    )]
+    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
     pub max_duration: String,
     /// Whether a request must name its objects.
     pub names: Naming,
@@ -81,6 +62,6 @@ pub struct AccessRoleSpec {
 pub struct AccessRoleStatus {
     /// `Accepted`: the linter found nothing that the role does not own up to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(schema_with = "crate::blocks::conditions")]
     pub conditions: Vec<Condition>,
 }
