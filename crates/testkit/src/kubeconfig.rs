@@ -1,0 +1,51 @@
+//! Files that tell clients where the cluster is and who they are.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::pki::{Identity, write_private};
+
+/// Where a cluster answers, and whom to trust there.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    pub(crate) url: String,
+    pub(crate) ca: String,
+}
+
+/// How a client proves who it is.
+pub(crate) enum Credential<'a> {
+    Certificate(&'a Identity),
+    Token(&'a str),
+}
+
+/// Writes `NAME.kubeconfig` in `dir` and returns its path.
+pub(crate) fn write(dir: &Path, name: &str, server: &Server, credential: &Credential<'_>) -> Result<PathBuf> {
+    let path = dir.join(format!("{name}.kubeconfig"));
+    let user = match credential {
+        Credential::Certificate(identity) => json!({
+            "client-certificate-data": STANDARD.encode(&identity.cert),
+            "client-key-data": STANDARD.encode(&identity.key),
+        }),
+        Credential::Token(token) => json!({ "token": token }),
+    };
+    write_private(&path, &serde_saphyr::to_string(&config(name, server, &user)).context("cannot write YAML")?)?;
+    Ok(path)
+}
+
+fn config(name: &str, server: &Server, user: &Value) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{
+            "name": "brevet-dev",
+            "cluster": { "server": server.url, "certificate-authority-data": STANDARD.encode(&server.ca) },
+        }],
+        "users": [{ "name": name, "user": user }],
+        "contexts": [{ "name": name, "context": { "cluster": "brevet-dev", "user": name } }],
+        "current-context": name,
+    })
+}
