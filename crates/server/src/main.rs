@@ -1,3 +1,86 @@
-//! main
+//! `brevet`: the one server binary.
+//!
+//! Two rooms, [`controller`] and [`gateway`], that never import one another;
+//! what they share is core, the kinds, and the files of this folder.
+//! A role whose task ends takes the process with it: a half-dead server would
+//! keep its place while access no longer ends.
 
-fn main() {}
+mod clock;
+mod controller;
+mod gateway;
+mod guard;
+mod options;
+mod probes;
+mod shared;
+mod telemetry;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::options::{Options, Role};
+
+fn main() -> std::process::ExitCode {
+    // Before any TLS configuration exists: two providers and none installed would panic.
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        eprintln!("error: a TLS provider was installed before main");
+        return std::process::ExitCode::from(2);
+    }
+    let options = Options::parse();
+    telemetry::start(options.log_format);
+    match run(options) {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "the server stops");
+            std::process::ExitCode::from(2)
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(options: Options) -> anyhow::Result<()> {
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    let health = probes::Health::default();
+    let metrics = telemetry::Metrics::default();
+    if let Some(address) = options.probe_listen {
+        let listener = tokio::net::TcpListener::bind(address)
+            .await
+            .with_context(|| format!("cannot listen on `{address}` (--probe-listen)"))?;
+        tasks.spawn(probes::serve(listener, health.clone(), metrics.clone(), stop.clone()));
+    }
+    for role in options.roles() {
+        let shared = shared::Shared::connect(&role, health.clone(), metrics.clone()).await?;
+        let (shared, watching) = guard::watch(shared, stop.clone()).await?;
+        tasks.spawn(watching);
+        match role {
+            Role::Controller { options, .. } => tasks.spawn(controller::run(options, shared, stop.clone())),
+            Role::Gateway { options, .. } => tasks.spawn(gateway::run(options, shared, stop.clone())),
+        };
+    }
+    tasks.spawn(until_signal(stop.clone()));
+    let mut outcome = Ok(());
+    while let Some(ended) = tasks.join_next().await {
+        // Whatever ends first, by signal, error or panic, ends all.
+        stop.cancel();
+        let ended = ended.context("a task panicked").and_then(|result| result);
+        if outcome.is_ok() {
+            outcome = ended;
+        }
+    }
+    outcome
+}
+
+/// Returns on SIGTERM or SIGINT, or when another task asked to stop.
+async fn until_signal(stop: CancellationToken) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!(signal = "SIGTERM", "stopping"),
+        _ = interrupt.recv() => tracing::info!(signal = "SIGINT", "stopping"),
+        () = stop.cancelled() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! The command line: which roles run here, and as whom.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Parser, Subcommand};
+
+use crate::{controller, gateway, telemetry::LogFormat};
+
+/// Brevet: just-in-time privilege elevation for Kubernetes.
+#[derive(Debug, Parser)]
+#[command(name = "brevet", version, propagate_version = true)]
+pub(crate) struct Options {
+    /// Where /livez, /readyz and /metrics answer, in plain HTTP; not served without it.
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub(crate) probe_listen: Option<SocketAddr>,
+    /// How log lines look.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Json)]
+    pub(crate) log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Decide on requests, make and remove elevation identities.
+    Controller {
+        /// Credentials; the pod's own without it.
+        #[arg(long, value_name = "FILE")]
+        kubeconfig: Option<PathBuf>,
+        #[command(flatten)]
+        options: controller::Options,
+    },
+    /// Serve the aggregated API and forward calls under live grants.
+    Gateway {
+        /// Credentials; the pod's own without it.
+        #[arg(long, value_name = "FILE")]
+        kubeconfig: Option<PathBuf>,
+        #[command(flatten)]
+        options: gateway::Options,
+    },
+    /// Run every role in one process, for development.
+    Serve {
+        /// Credentials of the controller.
+        #[arg(long, value_name = "FILE")]
+        controller_kubeconfig: PathBuf,
+        /// Credentials of the gateway; never the controller's: neither may hold both keys.
+        #[arg(long, value_name = "FILE")]
+        gateway_kubeconfig: PathBuf,
+        #[command(flatten)]
+        controller: controller::Options,
+        #[command(flatten)]
+        gateway: gateway::Options,
+    },
+}
+
+/// One role of this process, and as whom it speaks to the cluster.
+#[derive(Debug)]
+pub(crate) enum Role {
+    /// Decides and binds; cannot mint.
+    Controller {
+        /// Credentials; `None`: the pod's own.
+        kubeconfig: Option<PathBuf>,
+        /// Its flags.
+        options: controller::Options,
+    },
+    /// Mints and forwards; cannot bind.
+    Gateway {
+        /// Credentials; `None`: the pod's own.
+        kubeconfig: Option<PathBuf>,
+        /// Its flags.
+        options: gateway::Options,
+    },
+}
+
+impl Role {
+    /// The role's name in logs and probes.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Controller { .. } => "controller",
+            Self::Gateway { .. } => "gateway",
+        }
+    }
+
+    /// Where its credentials are.
+    pub(crate) fn kubeconfig(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Controller { kubeconfig, .. } | Self::Gateway { kubeconfig, .. } => kubeconfig.as_ref(),
+        }
+    }
+}
+
+impl Options {
+    /// The roles this process plays.
+    pub(crate) fn roles(self) -> Vec<Role> {
+        match self.command {
+            Command::Controller { kubeconfig, options } => vec![Role::Controller { kubeconfig, options }],
+            Command::Gateway { kubeconfig, options } => vec![Role::Gateway { kubeconfig, options }],
+            Command::Serve { controller_kubeconfig, gateway_kubeconfig, controller, gateway } => vec![
+                Role::Controller { kubeconfig: Some(controller_kubeconfig), options: controller },
+                Role::Gateway { kubeconfig: Some(gateway_kubeconfig), options: gateway },
+            ],
+        }
+    }
+}
