@@ -154,7 +154,7 @@ pub struct StageStatus {
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
     /// How many people it takes.
-    #[schemars(range(min = 1, max = 16))]
+    #[schemars(range(min = 1, max = 16), extend("format" = "int32"))]
     pub required: u32,
     /// Who approved so far.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
