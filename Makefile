@@ -1,10 +1,51 @@
 # `make help` lists what there is to do.
 
 .DEFAULT_GOAL := help
-.PHONY: help control-plane clean
+.PHONY: help demo test lint bench soak advisories control-plane clean prerequisites binaries
+
+CARGO_DENY = target/tools/$(CARGO_DENY_VERSION)/bin/cargo-deny
+CARGO_DENY_VERSION = 0.20.2
+
+# One line each for what is missing, and how to get it.
+define need
+command -v $(1) >/dev/null || { echo "brevet needs \`$(1)\`, which is not in PATH: $(2)" >&2; exit 1; }
+endef
+
+prerequisites:
+	@$(call need,cargo,get it from https://rustup.rs)
+	@$(call need,go,get Go 1.26 or newer from https://go.dev/dl/)
+	@$(call need,cc,install a C compiler such as gcc)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+demo: binaries control-plane ## one elevation, from refusal to refusal, on a real API server (KEEP=1 leaves it running)
+	@KEEP=$(KEEP) crates/testkit/demo.sh
+
+test: binaries control-plane ## everything that proves it, on a real control plane
+	cargo test --workspace --locked
+
+lint: prerequisites $(CARGO_DENY) ## format, clippy, licences, bans and sources
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- --deny warnings
+	$(CARGO_DENY) --locked check --hide-inclusion-graph licenses bans sources
+
+bench: control-plane ## approve to first call, grants per second; see bench/README.md
+	cargo build --workspace --bins --profile fast --locked
+	cargo run --profile fast --locked -p brevet-bench
+
+soak: binaries control-plane ## long runs of the random tests (KUBERNETES=1.30 for another server)
+	PROPTEST_CASES=20000 cargo test --workspace --locked --lib
+
+advisories: prerequisites $(CARGO_DENY) ## known holes in dependencies; needs the RustSec database by git
+	$(CARGO_DENY) --locked check advisories
+
+binaries: prerequisites
+	cargo build --workspace --bins --locked
+
+$(CARGO_DENY):
+	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --quiet --root $(CARGO_DENY:/bin/cargo-deny=) --target-dir target/tools/build
+	rm -rf target/tools/build
 
 # The control plane is built once; only its own sources make it stale.
 KUBERNETES_VERSION = v1.36.3

@@ -8,7 +8,20 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 /// Every file of `deploy/admission` that holds validating policies.
-const FILES: &[&str] = &[];
+const FILES: &[&str] = &[
+    include_str!("../../../../deploy/admission/apiservice.yaml"),
+    include_str!("../../../../deploy/admission/bindings.yaml"),
+    include_str!("../../../../deploy/admission/catalogue.yaml"),
+    include_str!("../../../../deploy/admission/controller-rbac.yaml"),
+    include_str!("../../../../deploy/admission/controller-reach.yaml"),
+    include_str!("../../../../deploy/admission/decisions.yaml"),
+    include_str!("../../../../deploy/admission/elevations.yaml"),
+    include_str!("../../../../deploy/admission/gateway-reach.yaml"),
+    include_str!("../../../../deploy/admission/grants.yaml"),
+    include_str!("../../../../deploy/admission/persistence.yaml"),
+    include_str!("../../../../deploy/admission/plain.yaml"),
+    include_str!("../../../../deploy/admission/requests.yaml"),
+];
 
 /// Which of the two kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
