@@ -32,7 +32,7 @@ lint: prerequisites $(CARGO_DENY) ## format, clippy, licences, bans and sources
 
 bench: control-plane ## approve to first call, grants per second; see bench/README.md
 	cargo build --workspace --bins --profile fast --locked
-	cargo run --profile fast --locked -p brevet-bench
+	cargo run --profile fast --locked -p brevet-testkit --bin brevet-bench
 
 soak: binaries control-plane ## long runs of the random tests (KUBERNETES=1.30 for another server)
 	PROPTEST_CASES=20000 cargo test --workspace --locked --lib
