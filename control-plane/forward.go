@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -59,6 +60,9 @@ func join(ctx context.Context, stream io.ReadWriteCloser, conn net.Conn) error {
 		_ = conn.Close()
 	}()
 	_, err := io.Copy(stream, conn)
+	if errors.Is(err, io.ErrClosedPipe) {
+		return nil // closed above: the client has nothing more to say
+	}
 	return err
 }
 

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
 use serde_json::{Value, json};
 
 use crate::pki::{Identity, write_private};
@@ -48,4 +50,11 @@ fn config(name: &str, server: &Server, user: &Value) -> Value {
         "contexts": [{ "name": name, "context": { "cluster": "brevet-dev", "user": name } }],
         "current-context": name,
     })
+}
+
+/// A client that uses the file `path`. It belongs to the async runtime it is made in.
+pub(crate) async fn client(path: &Path) -> Result<Client> {
+    let file = Kubeconfig::read_from(path)?;
+    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
+    Ok(Client::try_from(config)?)
 }

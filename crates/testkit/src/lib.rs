@@ -1,14 +1,34 @@
 //! A real Kubernetes control plane on this machine, for tests and for play.
+//!
+//! Promises: everything listens on loopback only; several clusters live side by
+//! side; a cluster that is dropped, whose process is killed or whose test fails
+//! leaves no process behind, and no folder but the logs of a failure.
+//!
+//! Left out on purpose: a scheduler (pods name their node) and container images
+//! (a pod's commands run on this host, as this user, in a folder of their own).
 
-#![allow(dead_code, unreachable_pub)]
+mod apply;
+mod audit;
+mod brevet;
+mod cluster;
+mod control_plane;
+mod fixtures;
+mod install;
 mod kubeconfig;
 mod patience;
 mod pki;
+pub mod playground;
 mod ports;
 mod process;
 mod tree;
+mod user;
 mod watchdog;
 
+pub use audit::AuditEvent;
+pub use brevet::{Brevet, Part};
+pub use cluster::{Cluster, Options};
+pub use fixtures::{PEOPLE, Person};
 pub use patience::until;
 pub use process::Daemon;
 pub use tree::{program, repository};
+pub use user::{Output, User};

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose, SanType,
 };
 
 /// Common name that kube-apiserver's front-proxy client presents to aggregated API servers.
@@ -110,12 +110,7 @@ fn authority(name: &str) -> Result<CertifiedIssuer<'static, KeyPair>> {
 }
 
 /// A certificate good for both ends of a connection; a server when it has host names.
-fn issue(
-    issuer: &CertifiedIssuer<'static, KeyPair>,
-    name: &str,
-    groups: &[&str],
-    hosts: &[&str],
-) -> Result<Identity> {
+fn issue(issuer: &CertifiedIssuer<'static, KeyPair>, name: &str, groups: &[&str], hosts: &[&str]) -> Result<Identity> {
     let mut params = CertificateParams::default();
     params.distinguished_name = distinguished(name, groups)?;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -123,10 +118,8 @@ fn issue(
     params.use_authority_key_identifier_extension = true;
     if !hosts.is_empty() {
         params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
-        params.subject_alt_names = hosts
-            .iter()
-            .map(|host| Ok(SanType::DnsName((*host).try_into()?)))
-            .collect::<Result<_, rcgen::Error>>()?;
+        params.subject_alt_names =
+            hosts.iter().map(|host| Ok(SanType::DnsName((*host).try_into()?))).collect::<Result<_, rcgen::Error>>()?;
         params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
     }
     let key = KeyPair::generate()?;

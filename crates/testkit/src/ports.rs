@@ -39,8 +39,7 @@ impl Ports {
 
     /// Lets go of all of them and tells their numbers.
     pub(crate) fn release<const N: usize>(self) -> Result<[u16; N]> {
-        let ports: Vec<u16> =
-            self.0.iter().map(|listener| Ok(listener.local_addr()?.port())).collect::<Result<_>>()?;
+        let ports: Vec<u16> = self.0.iter().map(|listener| Ok(listener.local_addr()?.port())).collect::<Result<_>>()?;
         match <[u16; N]>::try_from(ports) {
             Ok(ports) => Ok(ports),
             Err(ports) => bail!("{N} ports were wanted and {} were held", ports.len()),

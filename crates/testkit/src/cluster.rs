@@ -1,0 +1,235 @@
+//! One cluster: a control plane with something in it, and Brevet unless it is bare.
+//!
+//! Promises: ready when [`Cluster::start`] returns, gone when it is dropped.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use tokio::sync::OnceCell;
+
+use crate::audit::{self, AuditEvent};
+use crate::brevet::Brevet;
+use crate::control_plane::{Choices, ControlPlane};
+use crate::fixtures::{self, PEOPLE};
+use crate::kubeconfig::{self, Credential, Server};
+use crate::patience::until;
+use crate::pki::Pki;
+use crate::process::Daemon;
+use crate::user::{Output, User};
+use crate::watchdog::Watchdog;
+
+/// What may differ between clusters.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Without Brevet: no kinds, no policies, no server.
+    pub bare: bool,
+    /// With Brevet's kinds, policies and rights, but no server running.
+    pub no_server: bool,
+    /// etcd syncs its writes to disk; for tests that kill it and for benchmarks.
+    pub durable: bool,
+    /// More flags for kube-apiserver.
+    pub api_server_args: Vec<String>,
+    /// Ports of every pod that lead to an address on this machine.
+    pub forwards: Vec<(u16, SocketAddr)>,
+    /// More flags for the controller.
+    pub controller_args: Vec<String>,
+    /// More flags for the gateway.
+    pub gateway_args: Vec<String>,
+    /// Where everything is kept; a temporary folder when absent.
+    pub dir: Option<PathBuf>,
+}
+
+/// A running cluster.
+pub struct Cluster {
+    dir: PathBuf,
+    pki: Pki,
+    server: Server,
+    daemons: Vec<Daemon>,
+    brevet: Option<Brevet>,
+    watchdog: Arc<Watchdog>,
+}
+
+impl Cluster {
+    /// Starts a cluster of its own.
+    ///
+    /// # Errors
+    /// When a program is missing, ends, or is not ready in time; its log is kept then.
+    pub async fn start(options: Options) -> Result<Self> {
+        let dir = match &options.dir {
+            Some(dir) => std::path::absolute(dir)?,
+            None => tempfile::Builder::new().prefix("brevet-").tempdir()?.keep(),
+        };
+        std::fs::create_dir_all(dir.join("logs")).with_context(|| format!("cannot make `{}`", dir.display()))?;
+        let watchdog = Watchdog::start(&dir)?;
+        let started = Self::start_in(dir, &options, Arc::clone(&watchdog)).await;
+        if started.is_err() {
+            watchdog.keep_logs();
+        }
+        started
+    }
+
+    /// The cluster that the tests of one binary share, for tests that leave
+    /// others alone. It ends with the process.
+    ///
+    /// # Panics
+    /// When it cannot be started: no test that wants it can go on.
+    #[allow(clippy::expect_used, reason = "only tests call this, and without a cluster they have failed")]
+    pub async fn shared() -> &'static Self {
+        static SHARED: OnceCell<Cluster> = OnceCell::const_new();
+        SHARED.get_or_try_init(|| Self::start(Options::default())).await.expect("the shared cluster starts")
+    }
+
+    async fn start_in(dir: PathBuf, options: &Options, watchdog: Arc<Watchdog>) -> Result<Self> {
+        let pki = Pki::create(&dir.join("pki"))?;
+        let choices = Choices {
+            durable: options.durable,
+            api_server_args: options.api_server_args.clone(),
+            forwards: options.forwards.clone(),
+        };
+        let ControlPlane { server, daemons } = ControlPlane::start(&dir, &pki, &choices, &watchdog).await?;
+        let mut cluster = Self { dir, pki, server, daemons, brevet: None, watchdog };
+        for person in PEOPLE {
+            cluster.add_user(person.name, &[person.group])?;
+        }
+        let admin = cluster.admin().await?;
+        fixtures::apply(&admin).await?;
+        if !options.bare {
+            cluster.brevet = Brevet::install(&cluster, options).await?;
+        }
+        Ok(cluster)
+    }
+
+    /// The folder with kubeconfigs and `logs`.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where kube-apiserver answers.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.server.url
+    }
+
+    /// A new client of the cluster's administrator. It belongs to the async
+    /// runtime it is made in, so that every test has its own.
+    ///
+    /// # Errors
+    /// When the kubeconfig cannot be read.
+    pub async fn admin(&self) -> Result<Client> {
+        self.user("admin").client().await
+    }
+
+    /// A user by name: `admin`, one of [`PEOPLE`], `controller`, `gateway`, or one that was added.
+    #[must_use]
+    pub fn user(&self, name: &str) -> User {
+        User::new(name, self.dir.join(format!("{name}.kubeconfig")), &self.dir)
+    }
+
+    /// Adds a user with a client certificate; at most two groups.
+    ///
+    /// # Errors
+    /// When the kubeconfig cannot be written.
+    pub fn add_user(&self, name: &str, groups: &[&str]) -> Result<User> {
+        let identity = self.pki.person(name, groups)?;
+        kubeconfig::write(&self.dir, name, &self.server, &Credential::Certificate(&identity))?;
+        let user = self.user(name);
+        std::fs::create_dir_all(user.home())?;
+        Ok(user)
+    }
+
+    /// Adds a user with a bearer token, e.g. of a service account.
+    ///
+    /// # Errors
+    /// When the kubeconfig cannot be written.
+    pub fn add_token_user(&self, name: &str, token: &str) -> Result<User> {
+        kubeconfig::write(&self.dir, name, &self.server, &Credential::Token(token))?;
+        let user = self.user(name);
+        std::fs::create_dir_all(user.home())?;
+        Ok(user)
+    }
+
+    /// Runs kubectl-brevet as `user` to its end.
+    ///
+    /// # Errors
+    /// When it cannot be run; a refusal is an [`Output`].
+    pub async fn plugin(&self, user: &str, args: &[&str]) -> Result<Output> {
+        self.user(user).plugin(args).await
+    }
+
+    /// The running server of Brevet, to kill and to restart.
+    ///
+    /// # Errors
+    /// When the cluster has none.
+    pub fn brevet(&self) -> Result<&Brevet> {
+        self.brevet.as_ref().context("this cluster runs no Brevet")
+    }
+
+    /// Every program of the control plane.
+    pub(crate) fn daemons(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        self.daemons.iter().map(|daemon| (daemon.name(), daemon.pid()))
+    }
+
+    pub(crate) fn watchdog(&self) -> &Arc<Watchdog> {
+        &self.watchdog
+    }
+
+    /// Looks again and again until `look` finds something.
+    ///
+    /// # Panics
+    /// When it has not within `within`; the message says what was waited for.
+    #[allow(clippy::panic, reason = "only tests call this, and it is how they fail")]
+    pub async fn eventually<T>(&self, what: &str, within: Duration, look: impl AsyncFnMut() -> Option<T>) -> T {
+        until(what, within, look).await.unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// What kube-apiserver has recorded so far.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn audit_events(&self) -> Result<Vec<AuditEvent>> {
+        audit::read(&self.dir.join("logs/audit.log"))
+    }
+
+    /// Makes a namespace that no other test uses, ready for pods.
+    ///
+    /// # Errors
+    /// When the server refuses it.
+    pub async fn namespace(&self) -> Result<String> {
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let name: String = "t-".chars().chain(id.chars().take(10)).collect();
+        let admin = self.admin().await?;
+        let namespace = serde_json::from_value(serde_json::json!({ "metadata": { "name": name } }))?;
+        Api::<Namespace>::all(admin.clone()).create(&PostParams::default(), &namespace).await?;
+        fixtures::populated(&admin, &name).await?;
+        Ok(name)
+    }
+
+    /// Makes a pod and waits until it runs.
+    ///
+    /// # Errors
+    /// When the server refuses it.
+    pub async fn pod(&self, namespace: &str, name: &str) -> Result<Pod> {
+        let admin = self.admin().await?;
+        let pods: Api<Pod> = Api::namespaced(admin.clone(), namespace);
+        pods.create(&PostParams::default(), &fixtures::pod(namespace, name)?).await?;
+        fixtures::running(&admin, namespace, name).await
+    }
+
+    /// Leaves everything running when this process ends, for a playground.
+    pub(crate) fn detach(self) {
+        self.watchdog.release();
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.watchdog.end();
+    }
+}
