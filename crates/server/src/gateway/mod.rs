@@ -1,5 +1,11 @@
 //! The gateway: who, which grant, still inside the window; then forward, and cut at the deadline.
 
+mod limits;
+
+mod door;
+
+mod reply;
+
 use tokio_util::sync::CancellationToken;
 
 use crate::shared::Shared;
