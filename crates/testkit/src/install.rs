@@ -48,7 +48,9 @@ pub(crate) async fn install(cluster: &Cluster) -> Result<()> {
     let stamping = serves_mutating_policies(&client).await;
     applier.folder(&deploy.join("admission"), |file| stamping || !stamps(file)).await?;
     refused(&mut applier).await?;
-    applier.folder(&deploy.join("roles"), |_| true).await?;
+    let binder = binder(&client).await?;
+    applier.folder(&deploy.join("roles"), |file| is_for(file, binder)).await?;
+    applier.folder(&deploy.join("catalogue"), |_| true).await?;
     applier.text(PEOPLE).await
 }
 
@@ -63,6 +65,19 @@ pub(crate) async fn aggregated(client: &Client) -> Result<()> {
 
 fn stamps(file: &Path) -> bool {
     file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("stamp-"))
+}
+
+/// How the controller reaches the catalogue: by constrained impersonation where the server has it.
+async fn binder(client: &Client) -> Result<&'static str> {
+    let minor = client.apiserver_version().await?.minor;
+    let minor: u32 = minor.trim_end_matches('+').parse().with_context(|| format!("not a version: `{minor}`"))?;
+    Ok(if minor >= 36 { "binder-impersonation.yaml" } else { "binder-direct.yaml" })
+}
+
+/// One of the two binders; and not the Service, which leads to this machine instead.
+fn is_for(file: &Path, binder: &str) -> bool {
+    let Some(name) = file.file_name().map(|name| name.to_string_lossy()) else { return false };
+    name == binder || !(name.starts_with("binder-") || name == "service.yaml")
 }
 
 async fn serves_mutating_policies(client: &Client) -> bool {
