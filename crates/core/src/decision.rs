@@ -1,8 +1,19 @@
-//! What a person said of a request or grant.
+//! What a person said of a request or grant, and whether it counts.
+//!
+//! Promises: a decision counts only for the request of that uid, with true
+//! claims and, to approve or deny, with the digest of the terms in force; never
+//! when approver and requester are one person.
+//!
+//! Left out on purpose: whether the person holds the verb. Admission checked
+//! that against the claims, which is why the claims must be true here.
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::{digest::Digest, subject::Subject};
+use crate::reason::{Reason, Refusal};
+use crate::request::Request;
+use crate::{digest::Digest, subject::Subject, terms::Terms, window::Window};
 
 /// The act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,4 +57,102 @@ pub struct Decision {
     pub approver: Subject,
     /// What the approver wrote.
     pub comment: String,
+}
+
+/// Whether a decision counts for the request. `window` is that of its grant,
+/// once there is one.
+///
+/// # Errors
+/// Why it counts for nothing.
+pub fn weigh(decision: &Decision, request: &Request, terms: &Terms, window: Option<&Window>) -> Result<(), Refusal> {
+    let refuse = |reason, field: &str, message: &str| Err(Refusal::new(reason, field, message));
+    if decision.request_uid != request.uid {
+        return refuse(Reason::ClaimsMismatch, "spec.request.uid", "the decision is about another request of that name");
+    }
+    let has_true_claims = decision.role == request.role
+        && is_same_set(&decision.namespaces, &request.namespaces)
+        && decision.requester == request.requester.username;
+    if !has_true_claims {
+        let message = "role, namespaces or requester are not those of the request; decide again with its own";
+        return refuse(Reason::ClaimsMismatch, "spec.terms", message);
+    }
+    let is_own = decision.approver.username == request.requester.username
+        && decision.approver.uid == request.requester.uid;
+    match decision.verdict {
+        Verdict::Approve if decision.approver.is_same_person(&request.requester) => {
+            return refuse(Reason::SelfApproval, "spec.approver", "nobody approves their own request; ask somebody else");
+        }
+        Verdict::Withdraw if !is_own => {
+            return refuse(Reason::NotYours, "spec.approver", "only its requester withdraws a request");
+        }
+        Verdict::Approve | Verdict::Deny if decision.digest != Some(terms.digest()) => {
+            let message = "the digest is not that of the terms in force; read the request again and decide anew";
+            return refuse(Reason::DigestMismatch, "spec.terms.digest", message);
+        }
+        _ => {}
+    }
+    let came = decision.created_at;
+    let is_late = match (decision.verdict, window) {
+        (_, None) => false,
+        // The requester gives up something: the second in which it came into force still counts.
+        (Verdict::Withdraw, Some(window)) => came > window.not_before,
+        (_, Some(window)) => window.is_over(came),
+    };
+    if is_late {
+        return refuse(Reason::TooLate, "spec.verdict", "it came after the matter was settled");
+    }
+    Ok(())
+}
+
+/// How a request stands by what people said, before there is a grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdicts<'a> {
+    /// Nobody whose word counts has spoken.
+    Open,
+    /// Approved; these count, in order of time, one for each person.
+    Approved(Vec<&'a Decision>),
+    /// Denied, by this decision.
+    Denied(&'a Decision),
+    /// Taken back, by this decision.
+    Withdrawn(&'a Decision),
+    /// Revoked before it was in force, by this decision.
+    Revoked(&'a Decision),
+}
+
+/// What the decisions that count add up to. The first word settles the matter;
+/// in the same second a refusal goes before an approval. Withdraw and Revoke
+/// end it at any time.
+#[must_use]
+pub fn settle<'a>(request: &Request, terms: &Terms, decisions: &'a [Decision]) -> Verdicts<'a> {
+    let mut counted: Vec<&Decision> =
+        decisions.iter().filter(|d| !d.is_deleting && weigh(d, request, terms, None).is_ok()).collect();
+    let rank = |verdict| match verdict {
+        Verdict::Withdraw => 0,
+        Verdict::Revoke => 1,
+        Verdict::Deny => 2,
+        Verdict::Approve => 3,
+    };
+    counted.sort_by(|a, b| {
+        (a.created_at, rank(a.verdict), &a.uid).cmp(&(b.created_at, rank(b.verdict), &b.uid))
+    });
+    if let Some(end) = counted.iter().find(|d| matches!(d.verdict, Verdict::Withdraw | Verdict::Revoke)) {
+        return if end.verdict == Verdict::Withdraw { Verdicts::Withdrawn(end) } else { Verdicts::Revoked(end) };
+    }
+    match counted.first() {
+        None => Verdicts::Open,
+        Some(first) if first.verdict == Verdict::Deny => Verdicts::Denied(first),
+        Some(_) => {
+            let mut approvals: Vec<&Decision> = Vec::new();
+            for decision in counted.into_iter().filter(|d| d.verdict == Verdict::Approve) {
+                if !approvals.iter().any(|known| known.approver.is_same_person(&decision.approver)) {
+                    approvals.push(decision);
+                }
+            }
+            Verdicts::Approved(approvals)
+        }
+    }
+}
+
+fn is_same_set(one: &[String], other: &[String]) -> bool {
+    one.iter().collect::<BTreeSet<_>>() == other.iter().collect::<BTreeSet<_>>()
 }

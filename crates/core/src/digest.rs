@@ -1,6 +1,6 @@
 //! SHA-256 over canonical JSON (RFC 8785): equal meaning, equal digest.
 //!
-//! The bytes are specified in `docs/spec/`.
+//! The bytes are specified in `docs/spec/terms.md`.
 
 use std::fmt;
 
@@ -33,5 +33,29 @@ impl Digest {
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "sha256:{}", data_encoding::HEXLOWER.encode(&self.0))
+    }
+}
+
+/// The one spelling of `value` that digests are taken over.
+pub(crate) fn canonical_json(value: &serde_json::Value) -> Vec<u8> {
+    // Only strings, small integers, arrays and objects reach here, so this
+    // cannot fail; if it did, distinct values must still give distinct bytes.
+    serde_json_canonicalizer::to_vec(value).unwrap_or_else(|_| value.to_string().into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_its_own_text_and_no_other() {
+        let digest = Digest::of(b"abc");
+        let text = digest.to_string();
+        assert_eq!(text, "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(Digest::parse(&text), Some(digest));
+        assert_eq!(digest.base32().len(), 52);
+        for bad in ["", "sha256:", &text.to_uppercase(), &text.replace("sha256:", "sha512:"), &format!("{text}0")] {
+            assert_eq!(Digest::parse(bad), None, "{bad}");
+        }
     }
 }

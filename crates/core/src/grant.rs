@@ -1,7 +1,19 @@
 //! What is in force, and whether it still stands on its evidence.
+//!
+//! Promises: nothing stands that was not approved as it is, by somebody other
+//! than its holder, on the request it names by uid; an end, once recorded, is
+//! never taken back.
+//!
+//! Left out on purpose: drift of the role and of what was made in the cluster;
+//! only the controller sees those.
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use crate::decision::{Decision, Verdict, weigh};
+use crate::request::Request;
+use crate::role::forbidden;
 use crate::{digest::Digest, reason::Reason, subject::Subject, terms::Terms, window::Window};
 
 /// An approval a grant rests on.
@@ -64,4 +76,111 @@ pub struct Ended {
     pub cause: Reason,
     /// When.
     pub at: Timestamp,
+}
+
+/// What a grant rests on, as far as it can be seen now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// The request of the grant's `request_uid`.
+    pub request: Option<Request>,
+    /// Every decision about that request.
+    pub decisions: Vec<Decision>,
+}
+
+/// Whether the grant has not ended: judged anew from its evidence, by
+/// controller and gateway alike. A grant whose window has not begun stands
+/// ([`Window::contains`] says whether it is in force).
+///
+/// What is judged is what was handed in. Whoever writes an end for want of
+/// evidence must first have looked at the API server itself, not at a cache.
+///
+/// # Errors
+/// Why it is over, and since when: by the earliest cause that can be dated.
+pub fn stands(grant: &Grant, evidence: &Evidence, now: Timestamp) -> Result<(), Ended> {
+    if let Some(ended) = &grant.ended {
+        return Err(ended.clone());
+    }
+    if let Some(ended) = ended_by_person(grant, evidence) {
+        return Err(ended);
+    }
+    if grant.window.is_over(now) {
+        return Err(Ended { cause: Reason::Expired, at: grant.window.not_after });
+    }
+    if grant.is_deleting {
+        return Err(Ended { cause: Reason::Deleted, at: now });
+    }
+    if rests_on(grant, evidence) { Ok(()) } else { Err(Ended { cause: Reason::Evidence, at: now }) }
+}
+
+/// The first Withdraw or Revoke that counts.
+fn ended_by_person(grant: &Grant, evidence: &Evidence) -> Option<Ended> {
+    let request = evidence.request.as_ref().filter(|request| request.uid == grant.request_uid)?;
+    let counts = |d: &&Decision| {
+        matches!(d.verdict, Verdict::Withdraw | Verdict::Revoke)
+            && weigh(d, request, &grant.terms, Some(&grant.window)).is_ok()
+    };
+    let first = evidence.decisions.iter().filter(counts).min_by_key(|d| (d.created_at, &d.uid))?;
+    let is_own = first.approver.username == grant.holder.username && first.approver.uid == grant.holder.uid;
+    let cause = match first.verdict {
+        Verdict::Withdraw => Reason::Withdrawn,
+        _ if is_own => Reason::Released,
+        _ => Reason::Revoked,
+    };
+    Some(Ended { cause, at: first.created_at })
+}
+
+/// Whether request and approvals are there and say exactly what the grant says.
+fn rests_on(grant: &Grant, evidence: &Evidence) -> bool {
+    let Some(request) = evidence.request.as_ref() else {
+        return false;
+    };
+    let is_its_request = request.uid == grant.request_uid && request.name == grant.name && !request.is_deleting;
+    is_its_request
+        && answers(grant, request)
+        && is_in_terms(&grant.window, &grant.terms)
+        && grant.digest == grant.terms.digest()
+        && forbidden::first(&grant.terms.rules).is_none()
+        && forbidden::first(&grant.terms.companions).is_none()
+        && !grant.approvals.is_empty()
+        && grant.approvals.iter().all(|approval| is_backed(approval, grant, request, evidence))
+}
+
+/// Whether holder and terms are what the request asked for.
+fn answers(grant: &Grant, request: &Request) -> bool {
+    let (terms, requester) = (&grant.terms, &request.requester);
+    let asked: BTreeSet<&String> = request.namespaces.iter().collect();
+    let given: BTreeSet<&String> = terms.namespaces.iter().collect();
+    let is_for_its_requester = (&grant.holder.username, &grant.holder.uid) == (&requester.username, &requester.uid)
+        && (&terms.requester, &terms.requester_uid) == (&requester.username, &requester.uid);
+    is_for_its_requester
+        && terms.role == request.role
+        && asked == given
+        && request.duration.is_none_or(|duration| duration == terms.duration)
+        && request.start_at == terms.start_at
+        && request.delivery.is_none_or(|delivery| delivery == terms.delivery)
+}
+
+/// Whether the window gives no more time than the terms.
+fn is_in_terms(window: &Window, terms: &Terms) -> bool {
+    let begins = terms.start_at.unwrap_or(window.not_before);
+    let ends = begins.checked_add(terms.duration.span());
+    window.not_before >= begins && ends.is_ok_and(|end| window.not_after <= end)
+}
+
+/// Whether the approval's decision is there, counts, and was not preceded by a
+/// denial that counts.
+fn is_backed(approval: &Approval, grant: &Grant, request: &Request, evidence: &Evidence) -> bool {
+    let counts = |d: &&Decision| weigh(d, request, &grant.terms, Some(&grant.window)).is_ok();
+    let decision = evidence.decisions.iter().find(|d| d.uid == approval.decision_uid).filter(counts);
+    decision.is_some_and(|decision| {
+        let denied_before = evidence
+            .decisions
+            .iter()
+            .filter(counts)
+            .any(|d| d.verdict == Verdict::Deny && d.created_at < decision.created_at);
+        decision.verdict == Verdict::Approve
+            && !decision.is_deleting
+            && decision.approver.username == approval.approver
+            && !denied_before
+    })
 }

@@ -10,7 +10,7 @@
 //! In reading order: who ([`subject`]), what ([`rules`], [`call`]), how long
 //! ([`length`], [`window`]), one ask ([`request`], [`role`]) and its exact
 //! [`terms`], what people said ([`decision`]), what is in force ([`grant`],
-//! [`permit`]), and what happens next ([`lifecycle`], [`phase`]).
+//! [`permit`]), and what happens next (`lifecycle`, [`phase`]).
 
 pub mod reason;
 
@@ -18,6 +18,8 @@ pub mod subject;
 
 pub mod digest;
 pub mod rules;
+
+pub mod call;
 
 pub mod length;
 pub mod window;
@@ -30,5 +32,7 @@ pub mod terms;
 pub mod decision;
 
 pub mod grant;
+
+pub mod permit;
 
 pub mod phase;

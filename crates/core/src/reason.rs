@@ -112,6 +112,13 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether asking again may help: what was needed could not be seen, so
+    /// nothing was decided. Such a refusal is never written into a status.
+    #[must_use]
+    pub fn is_transient(self) -> bool {
+        self == Self::Stale
+    }
+
     /// The name as it stands on the wire.
     #[must_use]
     pub fn name(self) -> String {

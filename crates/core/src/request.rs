@@ -1,6 +1,12 @@
 //! One ask, as its requester wrote it.
 
+mod check;
+mod ground;
+
 use jiff::Timestamp;
+
+pub use check::{OWN_NAMESPACES, Proposal, check};
+pub use ground::{Ground, NamespaceState, RoleState, TypeScope, Types};
 
 use crate::{length::Length, role::Delivery, rules::Ask, subject::Subject};
 

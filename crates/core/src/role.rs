@@ -1,7 +1,12 @@
 //! A task that can be asked for: its ceiling, its limits, and the linter that
 //! refuses ceilings from which access could outlive its grant.
 
+pub mod forbidden;
+mod lint;
+
 use crate::{length::Length, rules::Rules};
+
+pub use lint::{Finding, lint};
 
 /// How much harm the role can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
