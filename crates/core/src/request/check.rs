@@ -250,16 +250,18 @@ fn refuse_forbidden(rules: &Rules) -> Result<(), Refusal> {
 /// grants nothing today and is shown to the approver, so it may stand.
 fn check_scopes(rules: &Rules, role: &Role, types: &Types) -> Result<(), Refusal> {
     for rule in &rules.0 {
+        let only_reads = rule.verbs.iter().all(|verb| forbidden::READING_VERBS.contains(&verb.as_str()));
+        let least = if only_reads { Risk::Medium } else { Risk::Critical };
         for group in &rule.api_groups {
             for resource in &rule.resources {
-                check_scope(group, resource, role, types)?;
+                check_scope(group, resource, role, least, types)?;
             }
         }
     }
     Ok(())
 }
 
-fn check_scope(group: &str, resource: &str, role: &Role, types: &Types) -> Result<(), Refusal> {
+fn check_scope(group: &str, resource: &str, role: &Role, least: Risk, types: &Types) -> Result<(), Refusal> {
     // A Role in namespace `x` does govern the object `namespaces/x`.
     let is_namespace_itself = group.is_empty() && resource.split('/').next() == Some("namespaces");
     let refuse = |message: String| Err(Refusal::new(Reason::ResourceScope, "spec.role", message));
@@ -268,8 +270,9 @@ fn check_scope(group: &str, resource: &str, role: &Role, types: &Types) -> Resul
         (Some(TypeScope::Cluster), Scope::Namespaced) if !is_namespace_itself => {
             refuse(format!("`{resource}` is not in namespaces, and `{}` applies to namespaces; tell its author", role.name))
         }
-        (Some(TypeScope::Namespaced), Scope::Cluster) if role.risk < Risk::Critical => refuse(format!(
-            "`{resource}` would be granted in every namespace, which only Critical roles may; tell the author of `{}`",
+        (Some(TypeScope::Namespaced), Scope::Cluster) if role.risk < least => refuse(format!(
+            "`{resource}` would be granted in every namespace, which takes a role of risk {least:?}; \
+             tell the author of `{}`",
             role.name
         )),
         _ => Ok(()),
