@@ -1,5 +1,7 @@
 //! AccessDecision: one person's act on a request or grant, immutable once made.
 
+#![allow(clippy::duplicated_attributes, reason = "columns and selectable fields share paths")]
+
 use crate::blocks::{ObjectRef, SubjectBlock};
 use crate::words::Verdict;
 use kube_derive::CustomResource;

@@ -1,5 +1,7 @@
 //! AccessGrant: what is in force. Written by the controller alone; deleting it revokes.
 
+#![allow(clippy::duplicated_attributes, reason = "columns and selectable fields share paths")]
+
 use crate::blocks::{DecisionRef, IdentityRef, ObjectRef, SubjectBlock, TermsBlock};
 use crate::words::{Delivery, Phase};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};

@@ -1,8 +1,8 @@
 //! Brevet's kinds as they travel: custom resources, the views of the aggregated API, and the border
-//! where their text becomes core's values (`border`).
+//! where their text becomes core's values ([`border`]).
 //!
 //! Promises: every field on the wire is bounded by the schema in `deploy/crds/`, which is generated
-//! from these types; what the schema cannot say, `border` refuses with the path of the field.
+//! from these types; what the schema cannot say, the border refuses with the path of the field.
 //!
 //! Left out on purpose: clients and anything that talks to a cluster (kube-core and kube-derive
 //! only), and every decision, which is core's.
@@ -14,6 +14,7 @@ mod request;
 mod role;
 mod words;
 
+pub mod border;
 pub mod crds;
 pub mod sessions;
 

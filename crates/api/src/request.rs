@@ -1,5 +1,7 @@
 //! AccessRequest: one ask, immutable once made.
 
+#![allow(clippy::duplicated_attributes, reason = "columns and selectable fields share paths")]
+
 use crate::blocks::{Dropped, ObjectRef, ResourceAsk, StageStatus, SubjectBlock, TermsBlock};
 use crate::words::{Delivery, Phase, Urgency};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
