@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_process_that_has_ended_is_not_taken_for_running() {
-        let mut child = Command::new("sleep").arg("20").spawn().unwrap();
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
         let process = Process { name: "sleep".to_owned(), pid: child.id(), began: began(child.id()).unwrap() };
         assert!(process.running());
         child.kill().unwrap();
