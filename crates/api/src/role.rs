@@ -1,5 +1,7 @@
 //! AccessRole: a pre-defined task, and the most that may be granted for it.
 
+#![allow(clippy::duplicated_attributes, reason = "columns share their attribute names")]
+
 use crate::words::{Delivery, Naming, Risk, Scope};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube_derive::CustomResource;

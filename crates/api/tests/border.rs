@@ -1,5 +1,7 @@
 //! What crosses the border, and what is turned back with the path of its field.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
 use brevet_api::border::{policy_rules, rules, terms};
 use brevet_api::{AccessDecision, AccessGrant, AccessRequest, SubjectBlock, TermsBlock};
 use brevet_core::decision::Decision;
