@@ -67,11 +67,10 @@ impl Cluster {
         };
         std::fs::create_dir_all(dir.join("logs")).with_context(|| format!("cannot make `{}`", dir.display()))?;
         let watchdog = Watchdog::start(&dir)?;
-        let started = Self::start_in(dir, &options, Arc::clone(&watchdog)).await;
-        if started.is_err() {
-            watchdog.keep_logs();
-        }
-        started
+        // Whatever fails, the logs are marked before what fails is dropped.
+        let mut cluster = Self::start_in(dir, &options, &watchdog).await.inspect_err(|_| watchdog.keep_logs())?;
+        cluster.fill(&options).await.inspect_err(|_| watchdog.keep_logs())?;
+        Ok(cluster)
     }
 
     /// The cluster that the tests of one binary share, for tests that leave
@@ -85,24 +84,26 @@ impl Cluster {
         SHARED.get_or_try_init(|| Self::start(Options::default())).await.expect("the shared cluster starts")
     }
 
-    async fn start_in(dir: PathBuf, options: &Options, watchdog: Arc<Watchdog>) -> Result<Self> {
+    async fn start_in(dir: PathBuf, options: &Options, watchdog: &Arc<Watchdog>) -> Result<Self> {
         let pki = Pki::create(&dir.join("pki"))?;
         let choices = Choices {
             durable: options.durable,
             api_server_args: options.api_server_args.clone(),
             forwards: options.forwards.clone(),
         };
-        let ControlPlane { server, daemons } = ControlPlane::start(&dir, &pki, &choices, &watchdog).await?;
-        let mut cluster = Self { dir, pki, server, daemons, brevet: None, watchdog };
+        let ControlPlane { server, daemons } = ControlPlane::start(&dir, &pki, &choices, watchdog).await?;
+        Ok(Self { dir, pki, server, daemons, brevet: None, watchdog: Arc::clone(watchdog) })
+    }
+
+    async fn fill(&mut self, options: &Options) -> Result<()> {
         for person in PEOPLE {
-            cluster.add_user(person.name, &[person.group])?;
+            self.add_user(person.name, &[person.group])?;
         }
-        let admin = cluster.admin().await?;
-        fixtures::apply(&admin).await?;
+        fixtures::apply(&self.admin().await?).await?;
         if !options.bare {
-            cluster.brevet = Brevet::install(&cluster, options).await?;
+            self.brevet = Brevet::install(self, options).await?;
         }
-        Ok(cluster)
+        Ok(())
     }
 
     /// The folder with kubeconfigs and `logs`.

@@ -45,9 +45,11 @@ pub(crate) async fn install(cluster: &Cluster) -> Result<()> {
 
     applier.folder(&deploy.join("crds"), |_| true).await?;
     served(&client).await?;
-    let stamping = serves_mutating_policies(&client).await;
-    applier.folder(&deploy.join("admission"), |file| stamping || !stamps(file)).await?;
+    applier.folder(&deploy.join("admission"), |file| !stamps(file)).await?;
     refused(&mut applier).await?;
+    // Only now: a stamp would turn the lie of the proof into the truth.
+    let stamping = serves_mutating_policies(&client).await;
+    applier.folder(&deploy.join("admission"), |file| stamping && stamps(file)).await?;
     let binder = binder(&client).await?;
     applier.folder(&deploy.join("roles"), |file| is_for(file, binder)).await?;
     applier.folder(&deploy.join("catalogue"), |_| true).await?;

@@ -55,9 +55,17 @@ impl Process {
 /// # Errors
 /// When something runs there already, or the cluster does not start.
 pub async fn up(dir: &Path, options: Options) -> Result<Cluster> {
-    if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
-        let dir = dir.display();
-        bail!("`{dir}` is not empty; remove what is there with `brevet-dev down --dir {dir}`, or name another folder");
+    let shown = dir.display();
+    let found: Vec<_> = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
+    if found.iter().any(|name| name == STATE) {
+        bail!("there is a cluster in `{shown}` already; end it with `brevet-dev down --dir {shown}`");
+    }
+    if found.iter().any(|name| name != "logs") {
+        bail!("`{shown}` holds other things; name a new folder");
+    }
+    if !found.is_empty() {
+        // A cluster that failed has left its logs; this one writes its own.
+        fs::remove_dir_all(dir.join("logs")).with_context(|| format!("cannot clear `{shown}`"))?;
     }
     Cluster::start(Options { dir: Some(dir.to_owned()), ..options }).await
 }
@@ -131,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_process_that_has_ended_is_not_taken_for_running() {
-        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        let mut child = Command::new("sleep").arg("20").spawn().unwrap();
         let process = Process { name: "sleep".to_owned(), pid: child.id(), began: began(child.id()).unwrap() };
         assert!(process.running());
         child.kill().unwrap();

@@ -27,7 +27,7 @@ while read -r verb word; do
     release) exit 0 ;;
     esac
 done
-for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 tries=0
 while [ "$tries" -lt 50 ]; do
     if [ -n "$keep" ]; then
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     fn sleeper() -> Child {
-        Command::new("sleep").arg("600").process_group(0).spawn().unwrap()
+        Command::new("sleep").arg("20").process_group(0).spawn().unwrap()
     }
 
     #[test]
