@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use brevet_api::sessions::{Grant, Request};
 use brevet_api::{AccessDecision, AccessRequest, AccessRole, SubjectBlock};
+use http::header::{HeaderValue, USER_AGENT};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::{ListParams, PostParams};
 use kube::config::KubeConfigOptions;
@@ -41,6 +42,9 @@ impl Cluster {
         })?;
         config.default_retry = false;
         config.connect_timeout = Some(CONNECT_TIME_MAX);
+        // The audit log of the cluster should say which program it was.
+        let agent = HeaderValue::from_static(concat!("kubectl-brevet/", env!("CARGO_PKG_VERSION")));
+        config.headers.push((USER_AGENT, agent));
         let client = Client::try_from(config).map_err(|error| {
             Problem::failed(format!("cannot use context `{}`", origin.context_name)).why(chain(&error))
         })?;

@@ -32,7 +32,9 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// Joins a request with its grant, if that is what `grant` is.
-    pub(crate) fn new(request: Request, grant: Option<Grant>) -> Self {
+    pub(crate) fn new(mut request: Request, grant: Option<Grant>) -> Self {
+        // As kubectl does: nobody who prints a request wants to know which client set which field.
+        request.metadata.managed_fields = None;
         let grant = grant.filter(|grant| Some(&grant.spec.request.uid) == request.metadata.uid.as_ref());
         Self {
             name: request.metadata.name.clone().unwrap_or_default(),

@@ -47,7 +47,10 @@ pub(crate) async fn evaluate(cluster: &Cluster, question: EvaluationSpec) -> Res
 
 /// Reads a duration that a flag gave.
 pub(crate) fn read_length(flag: &str, text: &str) -> Result<Length, Problem> {
-    Length::parse(text).map_err(|refusal| Problem::from_refusal(format!("cannot read `{flag} {text}`"), &refusal))
+    Length::parse(text).map_err(|refusal| {
+        Problem::from_refusal(format!("cannot read `{flag} {text}`"), &refusal)
+            .next("what each role allows: kubectl brevet roles")
+    })
 }
 
 async fn read_role(cluster: &Cluster, name: &str) -> Result<Option<AccessRole>, Problem> {

@@ -22,7 +22,7 @@ pub(crate) use ask::{AskArgs, DeliveryWord, ExplainArgs, RequestArgs, UrgencyWor
     bin_name = "kubectl brevet",
     version,
     propagate_version = false,
-    infer_subcommands = false,
+    max_term_width = 100,
     after_help = "\
 Example, as the one who needs access:
   kubectl brevet request view-logs -n shop --pod web-1 --for 30m --reason 'checkout errors'
@@ -418,6 +418,18 @@ mod tests {
     #[test]
     fn the_surface_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_reads_as_it_did() {
+        let mut root = Cli::command().term_width(100);
+        root.build();
+        let mut pages = vec![root.render_help().to_string()];
+        for verb in root.get_subcommands_mut().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
+            let page = verb.render_help();
+            pages.push(format!("$ kubectl brevet {} --help\n{page}", verb.get_name()));
+        }
+        insta::assert_snapshot!("help", pages.join("\n\n"));
     }
 
     #[test]

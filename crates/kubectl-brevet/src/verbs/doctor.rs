@@ -211,10 +211,12 @@ async fn gateway(cluster: &Cluster) -> Vec<Finding> {
     let services: Api<APIService> = Api::all(cluster.client.clone());
     let mut findings = Vec::new();
     match services.get_opt(APISERVICE).await {
-        Ok(None) => findings.push(Failed(
-            format!("the APIService {APISERVICE} is missing"),
-            "see whether the gateway runs: kubectl -n brevet-system get pods".to_owned(),
-        )),
+        Ok(None) => {
+            return vec![Failed(
+                format!("the APIService {APISERVICE} is missing"),
+                "start the gateway, which creates it: kubectl -n brevet-system get pods".to_owned(),
+            )];
+        }
         Ok(Some(service)) => findings.push(availability(&service)),
         Err(kube::Error::Api(status)) if status.code == 403 => {}
         Err(error) => {

@@ -22,6 +22,9 @@ struct Listed<'a> {
 
 pub(super) async fn run(cluster: &Cluster, args: &RolesArgs) -> anyhow::Result<Code> {
     let mut roles = call("list the roles", cluster.roles().list(&ListParams::default())).await?.items;
+    for role in &mut roles {
+        role.metadata.managed_fields = None;
+    }
     roles.sort_by_key(|role| (role.spec.risk, role.metadata.name.clone()));
     let format = args.output.format();
     let listed = roles.iter().map(listed).collect::<Vec<_>>();

@@ -1,0 +1,267 @@
+//! The binary itself, against a server of a few lines that records what it is told.
+//!
+//! Promises checked here: exit codes; what is refused before anything is sent; streams and colours;
+//! terms that are not what their digest says are never attested.
+//!
+//! Left out on purpose: a real API server; `testkit` runs the whole story on one.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test: its panic is its failure
+
+use std::io::{BufReader, Write as _};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use serde_json::{Value, json};
+
+/// A server that answers from a few paths and remembers what was created.
+struct Server {
+    url: String,
+    created: Arc<Mutex<Vec<(String, Value)>>>,
+}
+
+impl Server {
+    fn start(request: Value) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let created = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&created);
+        // Ends with the test process: it blocks in accept and holds nothing.
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let mut reader = BufReader::new(stream);
+                while let Some((line, body)) = read_call(&mut reader) {
+                    let (status, answer) = answer(&line, &body, &request, &seen);
+                    let answer = answer.to_string();
+                    let head = format!(
+                        "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+                        answer.len()
+                    );
+                    reader.get_mut().write_all(format!("{head}{answer}").as_bytes()).unwrap();
+                }
+            }
+        });
+        Self { url, created }
+    }
+
+    fn created(&self) -> Vec<(String, Value)> {
+        self.created.lock().unwrap().clone()
+    }
+}
+
+fn read_call(reader: &mut impl std::io::BufRead) -> Option<(String, Value)> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+    let mut length = 0;
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).ok()?;
+        if header.trim().is_empty() {
+            break;
+        }
+        if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some((line.trim().to_owned(), serde_json::from_slice(&body).unwrap_or(Value::Null)))
+}
+
+fn answer(line: &str, body: &Value, request: &Value, seen: &Mutex<Vec<(String, Value)>>) -> (u16, Value) {
+    let path = line.split(' ').nth(1).unwrap_or_default().split('?').next().unwrap_or_default().to_owned();
+    if line.starts_with("POST") {
+        seen.lock().unwrap().push((path.clone(), body.clone()));
+    }
+    match path.as_str() {
+        "/apis/authentication.k8s.io/v1/selfsubjectreviews" => {
+            let user = json!({"username": "bob", "groups": ["shop-owners"]});
+            (201, json!({"metadata": {}, "status": {"userInfo": user}}))
+        }
+        "/apis/sessions.brevet.dev/v1alpha1/requests/view-logs-x7k2p" => (200, request.clone()),
+        "/apis/sessions.brevet.dev/v1alpha1/requests" => {
+            (200, json!({"metadata": {"resourceVersion": "1"}, "items": [request]}))
+        }
+        "/apis/sessions.brevet.dev/v1alpha1/grants" => {
+            (200, json!({"metadata": {"resourceVersion": "1"}, "items": []}))
+        }
+        "/apis/brevet.dev/v1alpha1/accessdecisions" => {
+            let mut made = body.clone();
+            made["metadata"] = json!({"name": "d-1"});
+            (201, made)
+        }
+        _ => (
+            404,
+            json!({"kind": "Status", "status": "Failure", "code": 404, "message": "it was not found", "reason": "NotFound"}),
+        ),
+    }
+}
+
+/// The request that alice made; its digest is core's for exactly these terms.
+fn request() -> Value {
+    json!({
+        "apiVersion": "sessions.brevet.dev/v1alpha1", "kind": "Request",
+        "metadata": {"name": "view-logs-x7k2p", "uid": "u-1", "resourceVersion": "7", "creationTimestamp": "2026-11-24T09:00:00Z"},
+        "spec": {"requester": {"username": "alice", "groups": ["developers"]}, "role": "view-logs", "namespaces": ["shop"],
+                 "resources": [{"apiGroup": "", "resource": "pods", "names": ["web-1"]}], "duration": "30m",
+                 "justification": "checkout \u{1b}]0;owned\u{7}\u{202e}errors"},
+        "status": {"phase": "Pending", "terms": {
+            "digest": "sha256:908611775c76950279b575414a9ad997a15d454c74959979722b6ecc6687b2c9",
+            "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"], "resourceNames": ["web-1"]},
+                      {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"], "resourceNames": ["web-1"]}],
+            "namespaces": ["shop"], "duration": "30m", "delivery": "Gateway"}},
+    })
+}
+
+fn kubeconfig(folder: &Path, server: &str) -> std::path::PathBuf {
+    let file = folder.join("config");
+    let text = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "dev",
+        "clusters": [{"name": "dev", "cluster": {"server": server}}],
+        "contexts": [{"name": "dev", "context": {"cluster": "dev", "user": "bob", "namespace": "shop"}}],
+        "users": [{"name": "bob", "user": {"token": "s3cr3t"}}],
+    });
+    std::fs::write(&file, text.to_string()).unwrap();
+    file
+}
+
+fn brevet(folder: &Path, server: &str, words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_kubectl-brevet"))
+        .args(words)
+        .env_clear()
+        .env("HOME", folder)
+        .env("KUBECONFIG", kubeconfig(folder, server))
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Where nobody listens: whoever sends anything fails.
+const NOBODY: &str = "http://127.0.0.1:1";
+
+#[test]
+fn usage_errors_are_failures() {
+    let folder = tempfile::tempdir().unwrap();
+    for words in
+        [&["frobnicate"][..], &["request", "view-logs"], &["get", "../x"], &["list", "--mine", "--reviewable"], &[]]
+    {
+        let output = brevet(folder.path(), NOBODY, words);
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {}", err(&output));
+        assert!(out(&output).is_empty(), "{words:?}");
+    }
+    assert_eq!(brevet(folder.path(), NOBODY, &["request", "--help"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_malformed_duration_is_refused_before_anything_is_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    for duration in ["", "5", "1.5h", "31d", "-1h", "1h 30m"] {
+        let output = brevet(
+            folder.path(),
+            NOBODY,
+            &["request", "view-logs", &format!("--for={duration}"), "--reason", "x", "-o", "name"],
+        );
+        assert_eq!(output.status.code(), Some(1), "{duration}: {}", err(&output));
+        assert!(err(&output).contains("DurationMalformed") && out(&output).is_empty(), "{}", err(&output));
+    }
+}
+
+#[test]
+fn no_answer_is_a_failure_with_a_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = brevet(folder.path(), NOBODY, &["list"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).starts_with("error: cannot list requests\n  why:  "), "{}", err(&output));
+    assert!(err(&output).contains("  next: "), "{}", err(&output));
+    assert!(!err(&output).contains("s3cr3t"));
+}
+
+#[test]
+fn an_approval_attests_the_digest_of_what_was_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(request());
+    let output = brevet(
+        folder.path(),
+        &server.url,
+        &["approve", "view-logs-x7k2p", "--yes", "--timeout", "0s", "--comment", "go ahead"],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert_eq!(out(&output), "approved: view-logs-x7k2p\n");
+    let created = server.created();
+    let (_, decision) = created.iter().find(|(path, _)| path.ends_with("/accessdecisions")).unwrap();
+    assert_eq!(decision["metadata"], json!({"generateName": "view-logs-x7k2p-"}));
+    assert_eq!(
+        decision["spec"],
+        json!({
+            "verdict": "Approve", "request": {"name": "view-logs-x7k2p", "uid": "u-1"}, "comment": "go ahead",
+            "approver": {"username": "bob", "groups": ["shop-owners"]},
+            "terms": {"digest": request()["status"]["terms"]["digest"], "role": "view-logs", "namespaces": ["shop"], "requester": "alice"},
+        })
+    );
+    let shown = err(&output);
+    assert!(shown.contains("pods/log") && shown.contains("web-1") && shown.contains("sha256:9086"), "{shown}");
+    assert!(shown.contains("checkout \\u{1b}]0;owned\\u{7}\\u{202e}errors"), "{shown}");
+    assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}'), "{shown}");
+}
+
+#[test]
+fn terms_that_are_not_what_their_digest_says_are_never_attested() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut deceit = request();
+    deceit["status"]["terms"]["rules"][0]["resources"] = json!(["secrets"]);
+    let server = Server::start(deceit);
+    for verb in ["approve", "deny"] {
+        let output = brevet(folder.path(), &server.url, &[verb, "view-logs-x7k2p", "--yes"]);
+        assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+        assert!(err(&output).contains("DigestMismatch"), "{}", err(&output));
+    }
+    assert!(server.created().iter().all(|(path, _)| !path.ends_with("/accessdecisions")));
+}
+
+#[test]
+fn without_a_terminal_nobody_is_asked_and_nothing_decided() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(request());
+    for verb in ["approve", "deny"] {
+        let output = brevet(folder.path(), &server.url, &[verb, "view-logs-x7k2p"]);
+        assert_eq!(output.status.code(), Some(2), "{}", err(&output));
+        assert!(err(&output).contains("--yes"), "{}", err(&output));
+    }
+    assert!(server.created().iter().all(|(path, _)| !path.ends_with("/accessdecisions")));
+}
+
+#[test]
+fn a_list_for_programs_is_an_array() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(request());
+    let output = brevet(folder.path(), &server.url, &["list", "-o", "json"]);
+    assert!(err(&output).is_empty(), "{}", err(&output));
+    let list: Value = serde_json::from_str(&out(&output)).unwrap();
+    let entry = &list.as_array().unwrap()[0];
+    assert_eq!(
+        (&entry["name"], &entry["role"], &entry["phase"]),
+        (&json!("view-logs-x7k2p"), &json!("view-logs"), &json!("Pending"))
+    );
+    assert_eq!(entry["spec"]["justification"], request()["spec"]["justification"], "it reads back exactly");
+    assert!(!out(&output).contains('\u{202e}'), "and does nothing to a terminal");
+}
+
+#[test]
+fn colours_are_for_terminals_unless_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(request());
+    let get = |color: &[&str]| out(&brevet(folder.path(), &server.url, &[&["get", "view-logs-x7k2p"], color].concat()));
+    assert!(!get(&[]).contains('\u{1b}'));
+    assert!(get(&["--color", "always"]).contains('\u{1b}'));
+    assert!(!get(&["--color", "never"]).contains('\u{1b}'));
+}
