@@ -67,7 +67,11 @@ pub struct Decision {
 pub fn weigh(decision: &Decision, request: &Request, terms: &Terms, window: Option<&Window>) -> Result<(), Refusal> {
     let refuse = |reason, field: &str, message: &str| Err(Refusal::new(reason, field, message));
     if decision.request_uid != request.uid {
-        return refuse(Reason::ClaimsMismatch, "spec.request.uid", "the decision is about another request of that name");
+        return refuse(
+            Reason::ClaimsMismatch,
+            "spec.request.uid",
+            "the decision is about another request of that name",
+        );
     }
     let has_true_claims = decision.role == request.role
         && is_same_set(&decision.namespaces, &request.namespaces)
@@ -76,11 +80,15 @@ pub fn weigh(decision: &Decision, request: &Request, terms: &Terms, window: Opti
         let message = "role, namespaces or requester are not those of the request; decide again with its own";
         return refuse(Reason::ClaimsMismatch, "spec.terms", message);
     }
-    let is_own = decision.approver.username == request.requester.username
-        && decision.approver.uid == request.requester.uid;
+    let is_own =
+        decision.approver.username == request.requester.username && decision.approver.uid == request.requester.uid;
     match decision.verdict {
         Verdict::Approve if decision.approver.is_same_person(&request.requester) => {
-            return refuse(Reason::SelfApproval, "spec.approver", "nobody approves their own request; ask somebody else");
+            return refuse(
+                Reason::SelfApproval,
+                "spec.approver",
+                "nobody approves their own request; ask somebody else",
+            );
         }
         Verdict::Withdraw if !is_own => {
             return refuse(Reason::NotYours, "spec.approver", "only its requester withdraws a request");
@@ -132,9 +140,7 @@ pub fn settle<'a>(request: &Request, terms: &Terms, decisions: &'a [Decision]) -
         Verdict::Deny => 2,
         Verdict::Approve => 3,
     };
-    counted.sort_by(|a, b| {
-        (a.created_at, rank(a.verdict), &a.uid).cmp(&(b.created_at, rank(b.verdict), &b.uid))
-    });
+    counted.sort_by(|a, b| (a.created_at, rank(a.verdict), &a.uid).cmp(&(b.created_at, rank(b.verdict), &b.uid)));
     if let Some(end) = counted.iter().find(|d| matches!(d.verdict, Verdict::Withdraw | Verdict::Revoke)) {
         return if end.verdict == Verdict::Withdraw { Verdicts::Withdrawn(end) } else { Verdicts::Revoked(end) };
     }

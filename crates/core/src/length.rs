@@ -108,8 +108,30 @@ mod tests {
     #[test]
     fn refuses_everything_else() {
         for text in [
-            "", "0", "0s", "0h0m", "5", "s", "m5", "1m1h", "1h1h", "-1h", "+1h", "1.5h", "1e9h", "NaN", "1H", " 1h", "1h ",
-            "1ms", "30d1s", "31d", "721h", "99999999999999999999d", "18446744073709551615d", "１h",
+            "",
+            "0",
+            "0s",
+            "0h0m",
+            "5",
+            "s",
+            "m5",
+            "1m1h",
+            "1h1h",
+            "-1h",
+            "+1h",
+            "1.5h",
+            "1e9h",
+            "NaN",
+            "1H",
+            " 1h",
+            "1h ",
+            "1ms",
+            "30d1s",
+            "31d",
+            "721h",
+            "99999999999999999999d",
+            "18446744073709551615d",
+            "１h",
         ] {
             assert_eq!(Length::parse(text).map_err(|r| r.reason), Err(Reason::DurationMalformed), "{text}");
         }

@@ -213,11 +213,7 @@ fn is_self_review(call: &ResourceCall) -> bool {
 }
 
 fn no_such_grant() -> Refusal {
-    Refusal::new(
-        Reason::NoSuchGrant,
-        "",
-        "you hold no grant of that name; `kubectl brevet list --mine` shows yours",
-    )
+    Refusal::new(Reason::NoSuchGrant, "", "you hold no grant of that name; `kubectl brevet list --mine` shows yours")
 }
 
 fn not_ready(grant: &Grant) -> Refusal {

@@ -94,7 +94,9 @@ impl Terms {
         let mut flags = BTreeSet::new();
         for rule in &self.rules.0 {
             for group in &rule.api_groups {
-                for resource in rule.resources.iter().map(|r| r.split_once('/').map_or(r.as_str(), |(parent, _)| parent)) {
+                for resource in
+                    rule.resources.iter().map(|r| r.split_once('/').map_or(r.as_str(), |(parent, _)| parent))
+                {
                     flags.extend(rule.resource_names.iter().map(|name| match (group.as_str(), resource) {
                         ("", "pods") => format!(" --pod {name}"),
                         ("", "secrets") => format!(" --secret {name}"),

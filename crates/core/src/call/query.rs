@@ -30,8 +30,12 @@ pub(super) fn read(query: &str) -> Result<Parameters, Refusal> {
     if query.contains([';', '#']) || query.chars().any(|c| c.is_control() || c == ' ') {
         return Err(malformed("the query has a character that can be read in two ways"));
     }
-    let pairs: Vec<(String, String)> =
-        query.split('&').filter(|pair| !pair.is_empty()).take(PARAMETERS_MAX + 1).map(pair).collect::<Result<_, _>>()?;
+    let pairs: Vec<(String, String)> = query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .take(PARAMETERS_MAX + 1)
+        .map(pair)
+        .collect::<Result<_, _>>()?;
     if pairs.len() > PARAMETERS_MAX {
         return Err(malformed("the query has too many parameters"));
     }

@@ -240,7 +240,8 @@ fn refuse_forbidden(rules: &Rules) -> Result<(), Refusal> {
     match forbidden::first(rules) {
         None => Ok(()),
         Some(why) => {
-            let message = format!("this may never be part of an elevation: {why}; ask for less, or tell the role's author");
+            let message =
+                format!("this may never be part of an elevation: {why}; ask for less, or tell the role's author");
             Err(Refusal::new(Reason::ForbiddenRule, "spec.resources", message))
         }
     }
@@ -267,9 +268,10 @@ fn check_scope(group: &str, resource: &str, role: &Role, least: Risk, types: &Ty
     let refuse = |message: String| Err(Refusal::new(Reason::ResourceScope, "spec.role", message));
     match (types.lookup(group, resource), role.scope) {
         (Some(TypeScope::Unknown), _) => Err(unseen("spec.role", &format!("what API group `{group}` serves"))),
-        (Some(TypeScope::Cluster), Scope::Namespaced) if !is_namespace_itself => {
-            refuse(format!("`{resource}` is not in namespaces, and `{}` applies to namespaces; tell its author", role.name))
-        }
+        (Some(TypeScope::Cluster), Scope::Namespaced) if !is_namespace_itself => refuse(format!(
+            "`{resource}` is not in namespaces, and `{}` applies to namespaces; tell its author",
+            role.name
+        )),
         (Some(TypeScope::Namespaced), Scope::Cluster) if role.risk < least => refuse(format!(
             "`{resource}` would be granted in every namespace, which takes a role of risk {least:?}; \
              tell the author of `{}`",

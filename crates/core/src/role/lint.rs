@@ -45,7 +45,11 @@ pub fn lint(role: &Role) -> Vec<Finding> {
             let is_in_scope = !danger.cluster_only || role.scope == Scope::Cluster;
             let is_owned_up = danger.needs.is_some_and(|needs| role.risk >= needs);
             if let (true, false, Some(what)) = (is_in_scope, is_owned_up, danger.find(rules)) {
-                found.push(Finding { what: format!("{part}: {what}"), why: danger.why.to_owned(), needs: danger.needs });
+                found.push(Finding {
+                    what: format!("{part}: {what}"),
+                    why: danger.why.to_owned(),
+                    needs: danger.needs,
+                });
             }
         }
     }
@@ -249,7 +253,13 @@ const DANGERS: &[Danger] = &[
         why: "it tells whose a token is and what others may do",
     },
     Danger {
-        groups: &["flowcontrol.apiserver.k8s.io", "storage.k8s.io", "scheduling.k8s.io", "node.k8s.io", "coordination.k8s.io"],
+        groups: &[
+            "flowcontrol.apiserver.k8s.io",
+            "storage.k8s.io",
+            "scheduling.k8s.io",
+            "node.k8s.io",
+            "coordination.k8s.io",
+        ],
         resources: &[
             "flowschemas",
             "prioritylevelconfigurations",

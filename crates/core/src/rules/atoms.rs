@@ -65,10 +65,8 @@ pub(super) fn expand(rules: &Rules) -> Option<BTreeSet<Atom<'_>>> {
 
 /// Without the atoms that another one includes.
 pub(super) fn minimal(all: BTreeSet<Atom<'_>>) -> BTreeSet<Atom<'_>> {
-    let any_parents: BTreeMap<&str, &str> = all
-        .iter()
-        .filter_map(|atom| atom.resource.strip_prefix("*/").map(|sub| (sub, atom.resource)))
-        .collect();
+    let any_parents: BTreeMap<&str, &str> =
+        all.iter().filter_map(|atom| atom.resource.strip_prefix("*/").map(|sub| (sub, atom.resource))).collect();
     let is_included = |atom: &Atom<'_>| {
         let parent = atom.resource.split_once('/').and_then(|(_, sub)| any_parents.get(sub)).copied();
         let resources = [Some(atom.resource), Some("*"), parent];

@@ -63,12 +63,13 @@ pub fn narrow(ceiling: &Rules, asked: Option<&[Ask]>) -> Result<Effective, Refus
             for (index, ask) in asked.iter().enumerate() {
                 refuse_wildcards(index, ask)?;
                 let met: Vec<Rule> = ceiling.0.iter().filter_map(|rule| meet(rule, ask)).collect();
-                let found: Vec<Rule> =
-                    met.into_iter().flat_map(|rule| without_unnameable(rule, &mut reports)).collect();
+                let mut own = Reports::default();
+                let found: Vec<Rule> = met.into_iter().flat_map(|rule| without_unnameable(rule, &mut own)).collect();
                 if found.is_empty() {
                     return Err(outside(index, ask));
                 }
-                reports.missing(ask, &found);
+                own.missing(ask, &found);
+                reports.merge(own);
                 kept.extend(found);
             }
         }
@@ -155,6 +156,12 @@ impl Reports {
                 let key = (group.clone(), resource.clone(), why.to_owned());
                 self.0.entry(key).or_default().insert(verb.to_owned());
             }
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        for (key, verbs) in other.0 {
+            self.0.entry(key).or_default().extend(verbs);
         }
     }
 
