@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -50,7 +50,7 @@ pub struct Cluster {
     dir: PathBuf,
     pki: Pki,
     server: Server,
-    daemons: Vec<Daemon>,
+    daemons: Mutex<Vec<Daemon>>,
     brevet: Option<Brevet>,
     watchdog: Arc<Watchdog>,
 }
@@ -92,7 +92,7 @@ impl Cluster {
             forwards: options.forwards.clone(),
         };
         let ControlPlane { server, daemons } = ControlPlane::start(&dir, &pki, &choices, watchdog).await?;
-        Ok(Self { dir, pki, server, daemons, brevet: None, watchdog: Arc::clone(watchdog) })
+        Ok(Self { dir, pki, server, daemons: Mutex::new(daemons), brevet: None, watchdog: Arc::clone(watchdog) })
     }
 
     async fn fill(&mut self, options: &Options) -> Result<()> {
@@ -172,9 +172,32 @@ impl Cluster {
         self.brevet.as_ref().context("this cluster runs no Brevet")
     }
 
-    /// Every program of the control plane.
-    pub(crate) fn daemons(&self) -> impl Iterator<Item = (&'static str, u32)> {
-        self.daemons.iter().map(|daemon| (daemon.name(), daemon.pid()))
+    /// `kill -9` of a program of the control plane, e.g. `kube-controller-manager`.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn kill(&self, program: &str) -> Result<()> {
+        self.daemon(program, Daemon::kill)
+    }
+
+    /// Starts a program again that was killed; it may take a moment to be ready.
+    ///
+    /// # Errors
+    /// When it still runs, or there is none of that name.
+    pub fn restart(&self, program: &str) -> Result<()> {
+        self.daemon(program, |daemon| daemon.restart(&self.dir))
+    }
+
+    fn daemon<T>(&self, name: &str, act: impl FnOnce(&mut Daemon) -> Result<T>) -> Result<T> {
+        let mut daemons = self.daemons.lock().unwrap_or_else(PoisonError::into_inner);
+        let daemon = daemons.iter_mut().find(|daemon| daemon.name() == name);
+        act(daemon.with_context(|| format!("the control plane has no `{name}`"))?)
+    }
+
+    /// Every program of the control plane, with its process id.
+    pub(crate) fn daemons(&self) -> Vec<(&'static str, u32)> {
+        let daemons = self.daemons.lock().unwrap_or_else(PoisonError::into_inner);
+        daemons.iter().map(|daemon| (daemon.name(), daemon.pid())).collect()
     }
 
     pub(crate) fn watchdog(&self) -> &Arc<Watchdog> {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{Node, Pod, ServiceAccount};
 use kube::{Api, Client};
 
 use crate::apply::Applier;
@@ -43,6 +43,9 @@ pub(crate) async fn apply(client: &Client) -> Result<()> {
     for namespace in ["shop", "web"] {
         populated(client, namespace).await?;
     }
+    for node in ["node-1", "node-2"] {
+        reachable(client, node).await?;
+    }
     applier.text(WORKLOADS).await?;
     for (namespace, pod) in [("shop", "web-1"), ("shop", "web-2"), ("web", "api-1")] {
         running(client, namespace, pod).await?;
@@ -55,6 +58,20 @@ pub(crate) async fn populated(client: &Client, namespace: &str) -> Result<()> {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
     let what = format!("the default service account of `{namespace}`");
     until(&what, WITHIN, async || accounts.get_opt("default").await.ok().flatten()).await?;
+    Ok(())
+}
+
+/// Waits until a node says where its kubelet answers; pods may run there before.
+async fn reachable(client: &Client, name: &str) -> Result<()> {
+    let nodes: Api<Node> = Api::all(client.clone());
+    let answers = |node: &Node| {
+        let status = node.status.as_ref();
+        status.is_some_and(|status| status.daemon_endpoints.is_some() && status.addresses.is_some())
+    };
+    until(&format!("node `{name}` to have an address"), WITHIN, async || {
+        nodes.get_opt(name).await.ok().flatten().filter(answers)
+    })
+    .await?;
     Ok(())
 }
 

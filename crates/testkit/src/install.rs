@@ -6,9 +6,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::Value;
@@ -48,11 +49,14 @@ pub(crate) async fn install(cluster: &Cluster) -> Result<()> {
     applier.folder(&deploy.join("admission"), |file| !stamps(file)).await?;
     refused(&mut applier).await?;
     // Only now: a stamp would turn the lie of the proof into the truth.
-    let stamping = serves_mutating_policies(&client).await;
-    applier.folder(&deploy.join("admission"), |file| stamping && stamps(file)).await?;
+    if serves_mutating_policies(&client).await {
+        applier.folder(&deploy.join("admission"), stamps).await?;
+        accepted(&mut applier).await?;
+    }
     let binder = binder(&client).await?;
     applier.folder(&deploy.join("roles"), |file| is_for(file, binder)).await?;
     applier.folder(&deploy.join("catalogue"), |_| true).await?;
+    aggregated_catalogue(&client).await?;
     applier.text(PEOPLE).await
 }
 
@@ -99,16 +103,31 @@ async fn served(client: &Client) -> Result<()> {
 /// Waits until the policies refuse a lie, by a dry-run that stores nothing.
 async fn refused(applier: &mut Applier) -> Result<()> {
     let lie = documents(LIE)?.pop().context("there is no lie")?;
-    for _ in 0..BITES_WITHIN.as_millis() / 50 {
-        if let Err(kube::Error::Api(status)) = applier.dry_run(&lie).await? {
-            if status.message.contains("ValidatingAdmissionPolicy") {
-                return Ok(());
-            }
-            anyhow::bail!("the proof that policies bite failed for another reason: {}", status.message);
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    anyhow::bail!("a request that lies about its author was accepted: the policies do not bite")
+    let what = "the policies to refuse a request that lies about its author";
+    until(what, BITES_WITHIN, async || match applier.dry_run(&lie).await {
+        Ok(Ok(_)) => None,
+        Ok(Err(kube::Error::Api(status))) if status.message.contains("ValidatingAdmissionPolicy") => Some(Ok(())),
+        Ok(Err(other)) => Some(Err(anyhow!(other).context("the proof failed for another reason than a policy"))),
+        Err(why) => Some(Err(why)),
+    })
+    .await?
+}
+
+/// Waits until the stamp turns the lie into the truth.
+async fn accepted(applier: &mut Applier) -> Result<()> {
+    let lie = documents(LIE)?.pop().context("there is no lie")?;
+    until("requests to be stamped", BITES_WITHIN, async || applier.dry_run(&lie).await.ok()?.ok()).await?;
+    Ok(())
+}
+
+/// Kubernetes fills in the rules of the catalogue a moment after its ClusterRoles are there.
+async fn aggregated_catalogue(client: &Client) -> Result<()> {
+    let roles: Api<ClusterRole> = Api::all(client.clone());
+    until("the catalogue to have rules", BITES_WITHIN, async || {
+        roles.get("brevet-catalogue").await.ok()?.rules.filter(|rules| !rules.is_empty())
+    })
+    .await?;
+    Ok(())
 }
 
 /// A token of one of the server's accounts, as a cluster would mount it.

@@ -76,7 +76,7 @@ pub async fn up(dir: &Path, options: Options) -> Result<Cluster> {
 /// When its state cannot be written; the cluster ends then.
 pub fn leave(cluster: Cluster) -> Result<()> {
     let brevet = cluster.brevet().ok().map(|brevet| brevet.daemons());
-    let daemons = cluster.daemons().chain(brevet.into_iter().flatten());
+    let daemons = cluster.daemons().into_iter().chain(brevet.into_iter().flatten());
     let processes = daemons
         .map(|(name, pid)| {
             let began = began(pid).with_context(|| format!("`{name}` has ended"))?;

@@ -1,5 +1,7 @@
 //! The cluster itself: that its pods answer as pods do, and that it leaves nothing behind.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "everything here is a test")]
+
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
