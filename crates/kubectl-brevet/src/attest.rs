@@ -9,7 +9,7 @@
 
 use brevet_api::border;
 use brevet_api::sessions::Request;
-use brevet_api::{Delivery, Rule, TermsBlock};
+use brevet_api::{AccessRole, Delivery, Rule, TermsBlock};
 use brevet_core::rules::{Rule as CoreRule, Rules};
 use brevet_core::terms::Terms;
 use jiff::Timestamp;
@@ -63,13 +63,14 @@ pub(crate) fn rules(rules: &[Rule]) -> Rules {
 }
 
 impl Attested<'_> {
-    /// Everything an approver should know, one fact a line.
-    pub(crate) fn sheet(&self, now: Timestamp) -> String {
+    /// Everything an approver should know, one fact a line; what the role says of itself where it may
+    /// be read.
+    pub(crate) fn sheet(&self, role: Option<&AccessRole>, now: Timestamp) -> String {
         let spec = &self.request.spec;
         let mut lines = vec![
             line("Request", &plain(self.request.metadata.name.as_deref().unwrap_or_default()).bold().to_string()),
             line("Requester", &requester(&self.terms)),
-            line("Role", &plain(&self.terms.role)),
+            line("Role", &described(&self.terms.role, role)),
             line("Where", &where_(&self.terms)),
             line("For", &for_how_long(&self.terms, now)),
             line("Delivery", delivery(self.block.delivery)),
@@ -100,6 +101,13 @@ fn requester(terms: &Terms) -> String {
         return plain(&terms.requester);
     }
     plain(&format!("{} (uid {})", terms.requester, terms.requester_uid))
+}
+
+fn described(name: &str, role: Option<&AccessRole>) -> String {
+    match role {
+        Some(role) => plain(&format!("{name} (risk {}): {}", role.spec.risk, role.spec.description)),
+        None => plain(name),
+    }
 }
 
 fn where_(terms: &Terms) -> String {
@@ -206,7 +214,8 @@ mod tests {
     fn an_approver_sees_everything_and_is_not_deceived() {
         let request = request();
         let attested = attest(&request).unwrap();
-        let sheet = anstream::adapter::strip_str(&attested.sheet("2026-11-24T09:00:00Z".parse().unwrap())).to_string();
+        let sheet =
+            anstream::adapter::strip_str(&attested.sheet(None, "2026-11-24T09:00:00Z".parse().unwrap())).to_string();
         insta::assert_snapshot!(sheet, @r"
         Request     view-logs-x7k2p
         Requester   alice

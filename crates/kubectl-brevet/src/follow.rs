@@ -35,6 +35,8 @@ pub(crate) struct Awaited<'a> {
     pub(crate) uid: Option<String>,
     /// Absent: for ever.
     pub(crate) deadline: Option<Instant>,
+    /// What a terminal says meanwhile; absent: how far the request is.
+    pub(crate) saying: Option<&'a str>,
 }
 
 /// Waits until `is_done`; `None` when the deadline came first.
@@ -43,7 +45,7 @@ pub(crate) async fn until(
     awaited: &Awaited<'_>,
     mut is_done: impl FnMut(&Request) -> bool,
 ) -> Result<Option<Request>, Problem> {
-    let progress = Progress::new(awaited.name);
+    let progress = Progress::new(awaited.name, awaited.saying);
     let news_end = Instant::now() + if awaited.uid.is_some() { NEWS_TIME_MAX } else { Duration::ZERO };
     let mut uid = awaited.uid.clone();
     let work = async {
@@ -100,26 +102,28 @@ async fn next_change(cluster: &Cluster, name: &str, seen: &Request) {
 struct Progress {
     bar: ProgressBar,
     name: String,
+    saying: Option<String>,
 }
 
 impl Progress {
-    fn new(name: &str) -> Self {
+    fn new(name: &str, saying: Option<&str>) -> Self {
         // indicatif draws on standard error, and nothing at all where that is no terminal.
         let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
             bar.set_style(style);
         }
-        Self { bar, name: name.to_owned() }
+        Self { bar, name: name.to_owned(), saying: saying.map(str::to_owned) }
     }
 
     fn show(&self, phase: Phase) {
         let name = &self.name;
         self.bar.enable_steady_tick(Duration::from_millis(120));
-        self.bar.set_message(match phase {
-            Phase::Pending => format!("{name} waits for an approver; Ctrl-C leaves it waiting"),
-            Phase::Approved => format!("{name} is approved, not yet in force"),
-            Phase::Revoking => format!("{name} is over; its end is being confirmed"),
-            phase => format!("{name} is {}", phase.as_str().to_ascii_lowercase()),
+        self.bar.set_message(match (&self.saying, phase) {
+            (Some(saying), _) => saying.clone(),
+            (None, Phase::Pending) => format!("{name} waits for an approver; Ctrl-C leaves it waiting"),
+            (None, Phase::Approved) => format!("{name} is approved, not yet in force"),
+            (None, Phase::Revoking) => format!("{name} is over; its end is being confirmed"),
+            (None, phase) => format!("{name} is {}", phase.as_str().to_ascii_lowercase()),
         });
     }
 }

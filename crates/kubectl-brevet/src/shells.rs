@@ -11,6 +11,7 @@ use std::path::Path;
 use tokio::process::Command;
 
 use crate::grant_file::write_text;
+use crate::print;
 use crate::problem::Problem;
 
 /// The command that starts the user's shell for grant `name`; its start file goes into `folder`.
@@ -18,6 +19,10 @@ pub(crate) fn marked(folder: &Path, name: &str) -> Result<Command, Problem> {
     let shell = env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".into());
     let kind = Path::new(&shell).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut command = Command::new(&shell);
+    if !print::can_ask() {
+        // A script on standard input sees no prompt.
+        return Ok(command);
+    }
     match kind.as_str() {
         "bash" => {
             let start = format!("[ -f ~/.bashrc ] && . ~/.bashrc\nPS1=\"(brevet {name}) $PS1\"\n");

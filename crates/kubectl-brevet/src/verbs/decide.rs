@@ -47,7 +47,9 @@ async fn decide(cluster: &Cluster, args: &DecideArgs, verdict: Verdict) -> anyho
             .into());
     }
     let attested = attest(&request)?;
-    print::say(&attested.sheet(now()));
+    // Not part of the terms, so nothing depends on whether it can be read.
+    let role = cluster.roles().get(&attested.terms().role).await.ok();
+    print::say(&attested.sheet(role.as_ref(), now()));
     let act = if verdict == Verdict::Approve { "Approve exactly these terms?" } else { "Deny this request?" };
     confirm(args.yes, act)?;
     let terms = attested.terms();
@@ -95,8 +97,12 @@ async fn evaluated(cluster: &Cluster, name: &str) -> Result<Request, Problem> {
     if request.status.as_ref().is_some_and(|status| status.terms.is_some()) || is_over(phase(&request)) {
         return Ok(request);
     }
-    let awaited =
-        Awaited { name, uid: request.metadata.uid.clone(), deadline: Some(Instant::now() + Duration::from_secs(10)) };
+    let awaited = Awaited {
+        name,
+        uid: request.metadata.uid.clone(),
+        deadline: Some(Instant::now() + Duration::from_secs(10)),
+        saying: Some("the controller looks at it"),
+    };
     let is_read = |request: &Request| {
         request.status.as_ref().is_some_and(|status| status.terms.is_some()) || is_over(phase(request))
     };
@@ -243,7 +249,12 @@ async fn settle(
         return Ok(None);
     }
     let name = request.metadata.name.clone().unwrap_or_default();
-    let awaited = Awaited { name: &name, uid: request.metadata.uid.clone(), deadline: Some(Instant::now() + patience) };
+    let awaited = Awaited {
+        name: &name,
+        uid: request.metadata.uid.clone(),
+        deadline: Some(Instant::now() + patience),
+        saying: Some("recorded; it is taking effect"),
+    };
     let Some(seen) = follow::until(cluster, &awaited, |request| is_done(phase(request))).await? else {
         return Ok(None);
     };

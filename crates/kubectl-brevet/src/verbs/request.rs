@@ -41,6 +41,7 @@ pub(super) async fn run(cluster: &Cluster, args: &RequestArgs) -> anyhow::Result
         name: &name,
         uid: made.metadata.uid.clone(),
         deadline: timeout.map(|length| Instant::now() + std::time::Duration::from_secs(length.seconds().into())),
+        saying: None,
     };
     let answered = follow::until(cluster, &awaited, |request| is_answered(request, now())).await?;
     let Some(request) = answered else {

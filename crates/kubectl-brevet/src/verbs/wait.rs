@@ -21,6 +21,7 @@ pub(super) async fn run(cluster: &Cluster, args: &WaitArgs) -> anyhow::Result<Co
         name,
         uid: None,
         deadline: timeout.map(|length| Instant::now() + std::time::Duration::from_secs(length.seconds().into())),
+        saying: None,
     };
     let is_done = |request: &brevet_api::sessions::Request| {
         let phase = phase(request);
