@@ -53,7 +53,8 @@ pub(crate) fn through(origin: &Origin, grant: &str, namespace: Option<&str>) -> 
 
 /// Writes `config` as `NAME.yaml` into `folder` and returns where it is.
 pub(crate) fn write(folder: &Path, grant: &str, config: &Kubeconfig) -> Result<PathBuf, Problem> {
-    let on_one_line = serde_saphyr::SerializerOptions { prefer_block_scalars: false, ..Default::default() };
+    let mut on_one_line = serde_saphyr::SerializerOptions::default();
+    on_one_line.prefer_block_scalars = false;
     let text = serde_saphyr::to_string_with_options(config, on_one_line)
         .map_err(|error| Problem::failed("cannot write the kubeconfig of the grant").why(error.to_string()))?;
     write_text(folder, &format!("{grant}.yaml"), &text)
