@@ -94,9 +94,6 @@ pub(super) const VIEW_WATCH_MAX: Duration = Duration::from_secs(30 * 60);
 /// Between two bookmarks on a watch of a view.
 pub(super) const VIEW_BOOKMARK_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The body of an `evaluations` question.
-pub(super) const EVALUATION_BYTES_MAX: usize = 64 * 1024;
-
 /// How long an answer of kube-apiserver about a person's rights is believed.
 pub(super) const RIGHTS_BELIEVED: Duration = Duration::from_secs(10);
 

@@ -1,21 +1,213 @@
 //! The gateway: who, which grant, still inside the window; then forward, and cut at the deadline.
+//!
+//! In the order of a request's way: the [`door`] that says who calls, the
+//! [`route`] that says what for, the [`room`] that answers: [`discovery`], the
+//! [`views`], or the [`forward`]er, who asks the [`table`] for a permit, takes a
+//! [`token`], registers the exchange in [`streams`] and passes the bytes. Behind
+//! them: the [`feed`]s and the [`index`] that keep the table, [`contact`] that
+//! says whether it may be believed, and what keeps the replica in the cluster
+//! ([`serving`], [`apiservice`], [`lease`], [`front`]).
+//!
+//! Promises: the gateway holds no power but that of live grants; unknown, stale
+//! or failing means deny.
+//!
+//! Left out on purpose: binding and deciding. The controller makes identities;
+//! what a grant rests on is judged again here.
 
 mod limits;
 
 mod door;
+mod front;
 
+mod query;
 mod reply;
+mod route;
 
+mod room;
+
+mod discovery;
+mod views;
+
+mod forward;
+mod receipt;
+mod stream;
+mod streams;
+mod table;
+mod token;
+
+mod contact;
+mod feed;
+mod index;
+
+mod apiservice;
+mod lease;
+mod serving;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::Context as _;
+use brevet_core::reason::Reason;
+use kube::{
+    Api,
+    core::{ApiResource, DynamicObject},
+};
+use rand::{Rng as _, distr::Alphanumeric};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use crate::shared::Shared;
+use self::{
+    apiservice::Registration,
+    contact::{Contact, Way},
+    door::{Door, tls},
+    forward::Forwarder,
+    index::{Acknowledged, Index, Parts},
+    lease::ReplicaLease,
+    receipt::Receipts,
+    room::Room,
+    serving::Serving,
+    streams::Streams,
+    table::Table,
+    token::Tokens,
+    views::{Views, shelf::Shelf},
+};
+use crate::{clock, shared::Shared};
+
+/// Where the product's own parts live.
+const SYSTEM: &str = "brevet-system";
+
+/// Changes that wait to be taken in; beyond it the watches wait.
+const NEWS_MAX: usize = 256;
 
 /// Flags of the gateway.
 #[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Options {}
+pub(crate) struct Options {
+    /// Where the aggregated API is served to kube-apiserver.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8443")]
+    aggregated_listen: SocketAddr,
+    /// The port of Service brevet-gateway, as the APIService names it.
+    #[arg(long, value_name = "PORT", default_value_t = 443)]
+    apiservice_port: u16,
+    /// What this replica is called in its Lease; by default the host's name and a random end.
+    #[arg(long, value_name = "NAME")]
+    replica: Option<String>,
+}
 
 /// Runs until `stop`.
-pub(crate) async fn run(_options: Options, _shared: Shared, stop: CancellationToken) -> anyhow::Result<()> {
-    stop.cancelled().await;
-    Ok(())
+pub(crate) async fn run(options: Options, shared: Shared, stop: CancellationToken) -> anyhow::Result<()> {
+    let replica = options.replica.map_or_else(replica_name, |name| legal(&name));
+    let listener = TcpListener::bind(options.aggregated_listen)
+        .await
+        .with_context(|| format!("cannot listen on `{}` (--aggregated-listen)", options.aggregated_listen))?;
+    tracing::info!(replica, address = %options.aggregated_listen, "the gateway starts");
+
+    let contact = Arc::new(Contact::new());
+    let receipts = Receipts::new(&shared.metrics);
+    let (streams, ended) = Streams::new(receipts.clone());
+    let table = Arc::new(Table::new(contact.clone(), shared.guard.clone()));
+    let tokens = Arc::new(Tokens::new(shared.client.clone()));
+    let shelf = Arc::new(Shelf::new());
+    let (acknowledged, closed_up_to) = watch::channel(Acknowledged::default());
+    let serving = Serving::new(shared.client.clone(), shared.health.clone());
+    let trust = Arc::new(tls::TrustCell::empty());
+
+    let forwarder = Forwarder::new(&shared.config, table.clone(), tokens.clone(), streams.clone(), receipts)?;
+    let views = Arc::new(Views::new(shelf.clone(), shared.client.clone()));
+    let room = Room { table: table.clone(), views, forwarder };
+    let acceptor = TlsAcceptor::from(tls::configure(serving.presented(), trust.clone())?);
+    let door = Door { acceptor, trust: trust.clone(), room };
+    let index = Index::new(Parts {
+        contact: contact.clone(),
+        table: table.clone(),
+        streams: streams.clone(),
+        tokens,
+        shelf,
+        acknowledged,
+    });
+
+    let mut tasks = JoinSet::new();
+    let (sender, news) = mpsc::channel(NEWS_MAX);
+    for (way, kind, plural) in [
+        (Way::Grants, "AccessGrant", "accessgrants"),
+        (Way::Requests, "AccessRequest", "accessrequests"),
+        (Way::Decisions, "AccessDecision", "accessdecisions"),
+    ] {
+        tasks.spawn(feed::follow(objects(&shared, kind, plural), way, sender.clone(), stop.clone()));
+    }
+    let registration = Registration::new(shared.client.clone(), &replica, options.apiservice_port);
+    let serves = {
+        let table = table.clone();
+        move || table.check_working().is_ok()
+    };
+    tasks.spawn(registration.run(serving.bundle(), serves, stop.clone()));
+    tasks.spawn(ReplicaLease::new(shared.client.clone(), &replica).run(contact.clone(), closed_up_to, stop.clone()));
+    tasks.spawn(front::run(shared.client.clone(), trust, shared.health.clone(), stop.clone()));
+    tasks.spawn(serving.run(stop.clone()));
+    tasks.spawn(streams.clone().run(ended, stop.clone()));
+    tasks.spawn(index.run(news, stop.clone()));
+    tasks.spawn(watch_contact(contact, streams, shared, stop.clone()));
+    tasks.spawn(door.serve(listener, stop.clone()));
+
+    let mut outcome = Ok(());
+    while let Some(ended) = tasks.join_next().await {
+        // A gateway without one of its parts would admit what it cannot end.
+        stop.cancel();
+        outcome = outcome.and(ended.context("a part of the gateway panicked").and_then(|result| result));
+    }
+    outcome
+}
+
+fn objects(shared: &Shared, kind: &str, plural: &str) -> Api<DynamicObject> {
+    let resource = ApiResource {
+        group: brevet_api::GROUP.to_owned(),
+        version: brevet_api::VERSION.to_owned(),
+        api_version: format!("{}/{}", brevet_api::GROUP, brevet_api::VERSION),
+        kind: kind.to_owned(),
+        plural: plural.to_owned(),
+    };
+    Api::all_with(shared.client.clone(), &resource)
+}
+
+/// Tells `/readyz` how old contact is, and cuts what is open when it is lost (I11).
+async fn watch_contact(
+    contact: Arc<Contact>,
+    streams: Arc<Streams>,
+    shared: Shared,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    loop {
+        match contact.age() {
+            None => shared.health.fails("gateway-contact", "grants and their evidence have not been read yet"),
+            Some(age) if contact.is_fresh() => {
+                tracing::trace!(age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX), "in contact");
+                shared.health.holds("gateway-contact");
+            }
+            Some(age) => shared.health.fails("gateway-contact", format!("none for {} s", age.as_secs())),
+        }
+        if contact.is_lost() {
+            streams.end_all(Reason::Stale, clock::now());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(limits::WATCH_RETRY) => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+    }
+}
+
+/// The host's name and a random end: two replicas of one host, or one after another, differ.
+fn replica_name() -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let end: String = rand::rng().sample_iter(Alphanumeric).take(5).map(char::from).collect();
+    legal(&format!("{host}-{end}"))
+}
+
+/// As the name of an object may be.
+fn legal(name: &str) -> String {
+    let legal = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c.to_ascii_lowercase() } else { '-' };
+    let name: String = name.chars().map(legal).take(200).collect();
+    name.trim_matches('-').to_owned()
 }

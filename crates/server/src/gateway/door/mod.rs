@@ -14,9 +14,6 @@ pub(super) mod task;
 pub(super) mod tls;
 pub(super) mod trust;
 
-#[cfg(test)]
-mod tests;
-
 use std::{
     convert::Infallible,
     panic::AssertUnwindSafe,
@@ -181,9 +178,10 @@ impl<R: Room> Door<R> {
                 reply::text(StatusCode::SERVICE_UNAVAILABLE, "not ready")
             };
         }
-        let visitor = peer.trust(&self.trust).map_err(|error| error.to_string()).and_then(|trust| {
-            Visitor::read(request.headers(), &trust.headers).map_err(|error| error.to_string())
-        });
+        let visitor = peer
+            .trust(&self.trust)
+            .map_err(|error| error.to_string())
+            .and_then(|trust| Visitor::read(request.headers(), &trust.headers).map_err(|error| error.to_string()));
         match visitor {
             Ok(visitor) => self.room.answer(visitor, request).await,
             Err(why) => {
@@ -245,3 +243,6 @@ impl Peer {
         Ok(trust)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,302 @@
+//! One call under a grant: read, judged, recorded, forwarded, cut.
+//!
+//! Promises: what is judged is, byte for byte, what is forwarded; forwarding
+//! takes a permit, which has one maker; after the exchange is registered the
+//! table is asked once more, so that an end in between is not missed; our token
+//! goes to the one server of the configuration and nowhere else.
+//!
+//! Left out on purpose: protocol upgrades (exec, attach, port-forward). They are
+//! refused with a plain message until they can be cut as well as these.
+
+mod body;
+mod headers;
+mod upstream;
+mod words;
+
+use std::sync::Arc;
+
+use brevet_core::{
+    call::Call,
+    permit::{Attempt, Permit},
+    reason::{Reason, Refusal},
+};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, request::Parts};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+use self::{
+    body::{Download, Upload},
+    upstream::{Upstream, UpstreamError, Used},
+    words::{Edge, Format},
+};
+use super::{
+    door::Visitor,
+    limits, query, receipt,
+    receipt::Receipts,
+    reply::{self, Body, Manner},
+    stream::Stream,
+    streams::{Registered, Streams},
+    table::{Admitted, Table},
+    token::{Minted, Tokens},
+};
+
+/// Forwards calls.
+pub(super) struct Forwarder {
+    upstream: Upstream,
+    table: Arc<Table>,
+    tokens: Arc<Tokens>,
+    streams: Arc<Streams>,
+    receipts: Receipts,
+}
+
+/// A call that may be forwarded, all but its body.
+struct Outgoing {
+    call: Call,
+    permit: Permit,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    audit_id: String,
+}
+
+/// Why there is nothing of kube-apiserver's to answer with.
+struct Failure {
+    code: StatusCode,
+    message: &'static str,
+}
+
+/// What becomes of a call.
+type Answer = Result<Response<Body>, Refusal>;
+
+impl Forwarder {
+    /// Forwards to the server of `config`.
+    pub(super) fn new(
+        config: &kube::Config,
+        table: Arc<Table>,
+        tokens: Arc<Tokens>,
+        streams: Arc<Streams>,
+        receipts: Receipts,
+    ) -> anyhow::Result<Self> {
+        Ok(Self { upstream: Upstream::new(config)?, table, tokens, streams, receipts })
+    }
+
+    /// The answer to a call under `grant`, whose inner path is `path`.
+    pub(super) async fn answer(
+        &self,
+        visitor: &Visitor,
+        grant: &str,
+        path: &str,
+        parts: &Parts,
+        body: Incoming,
+    ) -> Response<Body> {
+        let manner = if matches!(path, "/api" | "/apis") { Manner::Text } else { Manner::Object };
+        let mut told = receipt::Call {
+            audit_id: uuid::Uuid::now_v7().to_string(),
+            client_audit_id: client_audit_id(&parts.headers),
+            ..receipt::Call::default()
+        };
+        match self.try_answer(visitor, grant, path, parts, body, &mut told).await {
+            Ok(response) => response,
+            Err(refusal) => {
+                self.receipts.refused(grant, &visitor.caller.username, &told, refusal.reason);
+                reply::refusal(&refusal, manner)
+            }
+        }
+    }
+
+    async fn try_answer(
+        &self,
+        visitor: &Visitor,
+        grant: &str,
+        path: &str,
+        parts: &Parts,
+        body: Incoming,
+        told: &mut receipt::Call,
+    ) -> Answer {
+        let query = parts.uri.query().unwrap_or_default();
+        let call = Call::read(parts.method.as_str(), path, query)?;
+        (told.verb, told.target) = describe(&call);
+        let attempt = Attempt { grant, caller: &visitor.caller, call: &call };
+        let Admitted { permit, about, deadline } = self.table.permit(&attempt)?;
+        headers::check(&parts.headers)?;
+        if headers::is_upgrade(&parts.headers) {
+            let message = "exec, attach and port-forward are not served through a grant yet";
+            return Err(Refusal::new(Reason::NotServed, "", message));
+        }
+        told.is_long_running = permit.is_long_running();
+        let query = match &call {
+            Call::Resource(resource) if resource.verb == "watch" => query::clamp_timeout(query, deadline.left()),
+            _ => query.into(),
+        };
+        if Call::read(parts.method.as_str(), path, &query)? != call {
+            return Err(Refusal::new(Reason::Malformed, "", "the query can be read in two ways"));
+        }
+        let outgoing = Outgoing {
+            call,
+            permit,
+            method: parts.method.clone(),
+            uri: self.uri(path, &query)?,
+            headers: parts.headers.clone(),
+            audit_id: told.audit_id.clone(),
+        };
+        let open = self.streams.register(about, deadline, told.clone());
+        if !self.table.still_stands(outgoing.permit.grant_name(), outgoing.permit.grant_uid()) {
+            let message = "the grant ended at this moment; `kubectl brevet list --mine` shows how";
+            return Err(Refusal::new(Reason::Ended, "", message));
+        }
+        Ok(self.forward(outgoing, open, body).await)
+    }
+
+    /// Forwards, or answers with what went wrong: the exchange has its receipt either way.
+    async fn forward(&self, outgoing: Outgoing, mut open: Registered, body: Incoming) -> Response<Body> {
+        let stream = open.stream.clone();
+        let exchanged = tokio::select! {
+            exchanged = self.exchange(&outgoing, &stream, body) => exchanged,
+            ending = stream.ended() => {
+                open.call.status = StatusCode::FORBIDDEN.as_u16();
+                let message = stream.about.sentence(ending);
+                return reply::status(StatusCode::FORBIDDEN, Some(Reason::Ended), &message);
+            }
+        };
+        let (response, used) = match exchanged {
+            Ok(exchanged) => exchanged,
+            Err(Failure { code, message }) => {
+                open.call.status = code.as_u16();
+                return reply::status(code, None, message);
+            }
+        };
+        let (head, body) = response.into_parts();
+        open.call.status = head.status.as_u16();
+        let edge = Edge::new(Format::of(&outgoing.call, head.status, &head.headers));
+        let mut answer = Response::new(());
+        *answer.status_mut() = head.status;
+        *answer.headers_mut() = headers::response(&head.headers);
+        let size = body.size_hint();
+        stream.answers_with(body);
+        answer.map(|()| Download::new(open, edge, used, size).boxed_unsync())
+    }
+
+    /// The head of kube-apiserver's answer.
+    async fn exchange(
+        &self,
+        outgoing: &Outgoing,
+        stream: &Arc<Stream>,
+        body: Incoming,
+    ) -> Result<(Response<Incoming>, Used), Failure> {
+        let mut upload =
+            if body.is_end_stream() { Upload::Empty } else { Upload::Client { body, stream: stream.clone() } };
+        let may_repeat = matches!(upload, Upload::Empty) && matches!(outgoing.method, Method::GET | Method::HEAD);
+        let mut is_repeated = false;
+        loop {
+            let token = self.token(&outgoing.permit).await?;
+            let request = self.request(outgoing, &token, std::mem::replace(&mut upload, Upload::Empty))?;
+            let sending = self.upstream.send(request, stream);
+            let sent = if outgoing.permit.is_long_running() {
+                Ok(sending.await)
+            } else {
+                tokio::time::timeout(limits::ANSWER_TIMEOUT, sending).await
+            };
+            let (response, used) = match sent {
+                Ok(Ok(sent)) => sent,
+                Ok(Err(error)) => return Err(unreachable(&error)),
+                Err(_) => return Err(late()),
+            };
+            match response.status() {
+                StatusCode::UNAUTHORIZED => {
+                    self.tokens.forget(outgoing.permit.grant_uid(), &token);
+                    if !may_repeat || is_repeated {
+                        return Err(not_believed());
+                    }
+                    is_repeated = true;
+                }
+                status if status.is_redirection() && status != StatusCode::NOT_MODIFIED => return Err(redirected()),
+                StatusCode::SWITCHING_PROTOCOLS => return Err(redirected()),
+                _ => return Ok((response, used)),
+            }
+        }
+    }
+
+    async fn token(&self, permit: &Permit) -> Result<Arc<Minted>, Failure> {
+        self.tokens.of(permit.grant_uid(), permit.identity()).await.map_err(|error| {
+            tracing::warn!(grant = permit.grant_name(), error = format!("{:#}", anyhow::Error::new(error)), "no token");
+            let message = "the gateway could not get a token for the grant's identity; try again in a moment";
+            Failure { code: StatusCode::SERVICE_UNAVAILABLE, message }
+        })
+    }
+
+    fn request(&self, outgoing: &Outgoing, token: &Minted, upload: Upload) -> Result<Request<Upload>, Failure> {
+        let grant = outgoing.permit.grant_name();
+        let authority = self.upstream.authority();
+        let built = headers::request(&outgoing.headers, &authority, token.secret(), &outgoing.audit_id, grant);
+        let message = "the gateway's own headers could not be built";
+        let headers = built.map_err(|_| Failure { code: StatusCode::INTERNAL_SERVER_ERROR, message })?;
+        let mut request = Request::new(upload);
+        *request.method_mut() = outgoing.method.clone();
+        *request.uri_mut() = outgoing.uri.clone();
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+
+    fn uri(&self, path: &str, query: &str) -> Result<Uri, Refusal> {
+        let base = self.upstream.base();
+        let text = if query.is_empty() { format!("{base}{path}") } else { format!("{base}{path}?{query}") };
+        text.parse().map_err(|_| Refusal::new(Reason::Malformed, "", "the path is no path"))
+    }
+}
+
+/// Verb and object, or path, for the record.
+fn describe(call: &Call) -> (String, String) {
+    match call {
+        Call::NonResource { verb, path } => (verb.clone(), path.clone()),
+        Call::Resource(call) => {
+            let mut target = call.resource.clone();
+            for (separator, part) in [(".", &call.group), ("/", &call.subresource), (" ", &call.name)] {
+                if !part.is_empty() {
+                    target.push_str(separator);
+                    target.push_str(part);
+                }
+            }
+            if !call.namespace.is_empty() {
+                target.push_str(" in ");
+                target.push_str(&call.namespace);
+            }
+            (call.verb.clone(), target)
+        }
+    }
+}
+
+/// The client's choice: recorded, never passed on.
+fn client_audit_id(headers: &HeaderMap) -> String {
+    let id = headers.get(headers::AUDIT_ID).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    id.chars().take(limits::CLIENT_AUDIT_ID_MAX).collect()
+}
+
+fn unreachable(error: &UpstreamError) -> Failure {
+    tracing::warn!(error = %error, "a call could not be forwarded");
+    match error {
+        UpstreamError::Connect(_) => Failure {
+            code: StatusCode::SERVICE_UNAVAILABLE,
+            message: "kube-apiserver cannot be reached; try again in a moment",
+        },
+        UpstreamError::Broken(_) => Failure {
+            code: StatusCode::BAD_GATEWAY,
+            message: "the connection to kube-apiserver broke; what you asked for may have been done",
+        },
+    }
+}
+
+fn late() -> Failure {
+    let message = "kube-apiserver did not answer in time; what you asked for may have been done";
+    Failure { code: StatusCode::GATEWAY_TIMEOUT, message }
+}
+
+fn not_believed() -> Failure {
+    let message = "kube-apiserver did not accept the grant's identity; try again in a moment";
+    Failure { code: StatusCode::SERVICE_UNAVAILABLE, message }
+}
+
+fn redirected() -> Failure {
+    let message = "kube-apiserver answered with a redirect, which is never followed";
+    Failure { code: StatusCode::BAD_GATEWAY, message }
+}

@@ -1,0 +1,234 @@
+//! Every open exchange, by grant, and the one timer that ends them.
+//!
+//! Promises: an exchange that is registered is ended at its grant's deadline, or
+//! when [`Streams::end_grant`] is called; one that is registered later must ask
+//! the table again whether its grant still stands, which closes the race.
+//! Whatever way an exchange goes, it leaves the list and gets its receipt.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use brevet_core::reason::Reason;
+use jiff::Timestamp;
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    limits,
+    receipt::{Call, Receipts},
+    stream::{About, Stream},
+};
+use crate::clock::Deadline;
+
+/// The timer looks at the clocks at least this often: a wall clock may jump.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The registry. Shared by all doors.
+pub(super) struct Streams {
+    open: Mutex<Open>,
+    earlier: Notify,
+    ended: mpsc::UnboundedSender<Vec<Arc<Stream>>>,
+    receipts: Receipts,
+}
+
+#[derive(Default)]
+struct Open {
+    last_id: u64,
+    by_grant: HashMap<String, OfGrant>,
+}
+
+struct OfGrant {
+    deadline: Deadline,
+    streams: HashMap<u64, Arc<Stream>>,
+}
+
+/// The second half of the registry: what is waiting for its second step.
+pub(super) struct Ended(mpsc::UnboundedReceiver<Vec<Arc<Stream>>>);
+
+impl Streams {
+    /// An empty registry, and the queue that [`Streams::run`] works off.
+    pub(super) fn new(receipts: Receipts) -> (Arc<Self>, Ended) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let streams = Self { open: Mutex::default(), earlier: Notify::new(), ended: sender, receipts };
+        (Arc::new(streams), Ended(receiver))
+    }
+
+    /// Registers an exchange of the task that runs now.
+    pub(super) fn register(self: &Arc<Self>, about: Arc<About>, deadline: Deadline, call: Call) -> Registered {
+        let stream = Arc::new(Stream::new(about, deadline));
+        let grant = stream.about.grant_uid.clone();
+        let mut open = self.lock();
+        open.last_id += 1;
+        let id = open.last_id;
+        let of_grant = open.by_grant.entry(grant).or_insert_with(|| {
+            self.earlier.notify_one();
+            OfGrant { deadline, streams: HashMap::new() }
+        });
+        of_grant.streams.insert(id, stream.clone());
+        drop(open);
+        self.receipts.opened(&call);
+        Registered { id, stream, call, registry: self.clone() }
+    }
+
+    /// Ends every exchange of a grant, now.
+    pub(super) fn end_grant(&self, uid: &str, cause: Reason, due: Timestamp) {
+        let streams: Vec<_> = match self.lock().by_grant.get(uid) {
+            Some(of_grant) => of_grant.streams.values().cloned().collect(),
+            None => return,
+        };
+        self.end(streams, cause, due);
+    }
+
+    /// Ends every exchange of every grant, now.
+    pub(super) fn end_all(&self, cause: Reason, due: Timestamp) {
+        let streams = self.lock().by_grant.values().flat_map(|of_grant| of_grant.streams.values().cloned()).collect();
+        self.end(streams, cause, due);
+    }
+
+    fn end(&self, streams: Vec<Arc<Stream>>, cause: Reason, due: Timestamp) {
+        for stream in &streams {
+            stream.end(cause, due);
+        }
+        // Nobody receives only while the process stops, which drops them all.
+        self.ended.send(streams).ok();
+    }
+
+    /// Ends what is due and cuts what was ended, until `stop`.
+    pub(super) async fn run(self: Arc<Self>, mut ended: Ended, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut cuts = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(self.until_next()) => self.end_what_is_due(),
+                () = self.earlier.notified() => {}
+                Some(streams) = ended.0.recv() => {
+                    cuts.spawn(async move {
+                        tokio::time::sleep(limits::LAST_WORDS_GRACE).await;
+                        streams.iter().for_each(|stream| stream.cut());
+                    });
+                }
+                Some(_) = cuts.join_next() => {}
+                () = stop.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    fn until_next(&self) -> Duration {
+        let open = self.lock();
+        open.by_grant.values().map(|of_grant| of_grant.deadline.left()).min().unwrap_or(LOOK_EVERY).min(LOOK_EVERY)
+    }
+
+    fn end_what_is_due(&self) {
+        let due: Vec<_> = {
+            let open = self.lock();
+            let over = open.by_grant.iter().filter(|(_, of_grant)| of_grant.deadline.is_over());
+            over.map(|(uid, of_grant)| (uid.clone(), of_grant.deadline.not_after())).collect()
+        };
+        for (uid, at) in due {
+            self.end_grant(&uid, Reason::Expired, at);
+            // Those that are still in the list leave it by themselves, at the latest when cut.
+            self.lock().forget_if_ended(&uid);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    /// Takes ended exchanges off the timer's list; they are in the queue of the second step.
+    fn forget_if_ended(&mut self, uid: &str) {
+        if let Some(of_grant) = self.by_grant.get_mut(uid) {
+            of_grant.streams.retain(|_, stream| stream.ending().is_none());
+            if of_grant.streams.is_empty() {
+                self.by_grant.remove(uid);
+            }
+        }
+    }
+}
+
+/// An exchange in the registry. Dropping it takes it out and writes its receipt.
+pub(super) struct Registered {
+    id: u64,
+    pub(super) stream: Arc<Stream>,
+    pub(super) call: Call,
+    registry: Arc<Streams>,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        // A client that went away leaves an answer behind that nobody reads.
+        self.stream.is_answered();
+        let mut open = self.registry.lock();
+        if let Some(of_grant) = open.by_grant.get_mut(&self.stream.about.grant_uid) {
+            of_grant.streams.remove(&self.id);
+            if of_grant.streams.is_empty() {
+                open.by_grant.remove(&self.stream.about.grant_uid);
+            }
+        }
+        drop(open);
+        self.registry.receipts.closed(&self.call, &self.stream);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::ToSpan as _;
+
+    use super::*;
+    use crate::{clock, telemetry::Metrics};
+
+    fn about(uid: &str) -> Arc<About> {
+        let (grant, holder, again) = ("g".to_owned(), "alice".to_owned(), "ask".to_owned());
+        Arc::new(About { grant, grant_uid: uid.to_owned(), holder, again })
+    }
+
+    fn in_ms(ms: i64) -> Deadline {
+        Deadline::seen_now(clock::now() + ms.milliseconds())
+    }
+
+    fn start() -> (Arc<Streams>, JoinSet<anyhow::Result<()>>, CancellationToken) {
+        let (streams, ended) = Streams::new(Receipts::new(&Metrics::default()));
+        let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+        tasks.spawn(streams.clone().run(ended, stop.clone()));
+        (streams, tasks, stop)
+    }
+
+    #[tokio::test]
+    async fn an_exchange_ends_at_its_deadline() {
+        let (streams, _tasks, _stop) = start();
+        let open = streams.register(about("1"), in_ms(50), Call::default());
+        assert_eq!(open.stream.ended().await.cause, Reason::Expired);
+        assert!(clock::now() < open.stream.deadline.not_after() + 100.milliseconds());
+        assert!(!open.stream.is_open());
+    }
+
+    #[tokio::test]
+    async fn ending_one_grant_leaves_the_others() {
+        let (streams, _tasks, _stop) = start();
+        let one = streams.register(about("1"), in_ms(60_000), Call::default());
+        let other = streams.register(about("2"), in_ms(60_000), Call::default());
+        streams.end_grant("1", Reason::Revoked, clock::now());
+        assert_eq!(one.stream.ended().await.cause, Reason::Revoked);
+        assert!(other.stream.is_open());
+        streams.end_all(Reason::Stale, clock::now());
+        assert_eq!(other.stream.ended().await.cause, Reason::Stale);
+    }
+
+    #[tokio::test]
+    async fn what_is_over_leaves_the_list() {
+        let (streams, _tasks, _stop) = start();
+        drop(streams.register(about("1"), in_ms(60_000), Call::default()));
+        assert!(streams.lock().by_grant.is_empty());
+        let kept = streams.register(about("1"), in_ms(10), Call::default());
+        kept.stream.ended().await;
+        drop(kept);
+        assert!(streams.lock().by_grant.is_empty());
+    }
+}

@@ -1,0 +1,129 @@
+//! The grants that calls are judged by, and whether the table may be believed.
+//!
+//! Promises: while the policies do not stand, or contact is older than
+//! `limits::STALE_AFTER`, nothing is permitted (I11); a deadline counts by the
+//! wall clock and by the time that was left when the grant was first seen.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use brevet_core::{
+    grant::{Ended, Evidence, Grant},
+    permit::{Attempt, Grants, Permit},
+    reason::{Reason, Refusal},
+};
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::{contact::Contact, stream::About};
+use crate::{
+    clock::{self, Deadline},
+    guard::Guard,
+};
+
+/// The table. Read by every call, written by the index alone.
+pub(super) struct Table {
+    rows: RwLock<Rows>,
+    contact: Arc<Contact>,
+    guard: watch::Receiver<Guard>,
+}
+
+#[derive(Default)]
+struct Rows {
+    grants: Grants,
+    by_name: HashMap<String, Row>,
+}
+
+/// What belongs to a grant besides core's judgement.
+struct Row {
+    about: Arc<About>,
+    deadline: Deadline,
+    stands: bool,
+}
+
+/// A permit, and what the exchange needs to end on time.
+pub(super) struct Admitted {
+    pub(super) permit: Permit,
+    pub(super) about: Arc<About>,
+    pub(super) deadline: Deadline,
+}
+
+impl Table {
+    /// An empty table.
+    pub(super) fn new(contact: Arc<Contact>, guard: watch::Receiver<Guard>) -> Self {
+        Self { rows: RwLock::default(), contact, guard }
+    }
+
+    /// Leave for one call.
+    pub(super) fn permit(&self, attempt: &Attempt<'_>) -> Result<Admitted, Refusal> {
+        self.check_working()?;
+        let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
+        let now = clock::now();
+        let row = rows.by_name.get(attempt.grant);
+        let now = match row {
+            // The wall clock was set back: the time that had been left is over all the same.
+            Some(row) if row.deadline.is_over() => now.max(row.deadline.not_after()),
+            _ => now,
+        };
+        let permit = rows.grants.permit(attempt, now)?;
+        // A grant that core permits has a row: both are written together.
+        let row = row.ok_or_else(|| Refusal::new(Reason::NoSuchGrant, "", "no such grant"))?;
+        Ok(Admitted { permit, about: row.about.clone(), deadline: row.deadline })
+    }
+
+    /// Whether the grant of this name and uid still stands.
+    pub(super) fn still_stands(&self, name: &str, uid: &str) -> bool {
+        let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
+        rows.by_name.get(name).is_some_and(|row| row.stands && row.about.grant_uid == uid)
+    }
+
+    /// Whether anything may be decided at all.
+    pub(super) fn check_working(&self) -> Result<(), Refusal> {
+        if !self.guard.borrow().is_intact() {
+            let message = "Brevet does not work: its admission policies do not stand as shipped; tell an administrator";
+            return Err(Refusal::new(Reason::Stale, "", message));
+        }
+        if !self.contact.is_fresh() {
+            let message = "the gateway has no contact with kube-apiserver and cannot decide; try again in a moment";
+            return Err(Refusal::new(Reason::Stale, "", message));
+        }
+        Ok(())
+    }
+
+    /// Takes in a grant as it is now.
+    ///
+    /// # Errors
+    /// Why it does not stand; then its exchanges must be ended.
+    pub(super) fn apply(&self, grant: Grant, evidence: &Evidence, now: Timestamp) -> Result<(), Ended> {
+        let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+        let seen = rows.by_name.get(&grant.name).filter(|row| row.about.grant_uid == grant.uid);
+        let (about, deadline) = match seen {
+            Some(row) => (row.about.clone(), row.deadline),
+            None => (Arc::new(about(&grant)), Deadline::seen_now(grant.window.not_after)),
+        };
+        let name = grant.name.clone();
+        let judged = rows.grants.apply(grant, evidence, now);
+        rows.by_name.insert(name, Row { about, deadline, stands: judged.is_ok() });
+        judged
+    }
+
+    /// Forgets a grant that is gone.
+    pub(super) fn remove(&self, name: &str, uid: &str) {
+        let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+        rows.grants.remove(name, uid);
+        if rows.by_name.get(name).is_some_and(|row| row.about.grant_uid == uid) {
+            rows.by_name.remove(name);
+        }
+    }
+}
+
+fn about(grant: &Grant) -> About {
+    About {
+        grant: grant.name.clone(),
+        grant_uid: grant.uid.clone(),
+        holder: grant.holder.username.clone(),
+        again: grant.terms.ask_again(),
+    }
+}
