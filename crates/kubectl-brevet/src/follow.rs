@@ -59,7 +59,8 @@ pub(crate) async fn until(
                     }
                     next_change(cluster, awaited.name, &request).await;
                 }
-                _ if Instant::now() >= news_end => return Err(no_such_request(awaited.name)),
+                _ if Instant::now() >= news_end && awaited.uid.is_none() => return Err(no_such_request(awaited.name)),
+                _ if Instant::now() >= news_end => return Err(not_shown(awaited.name)),
                 _ => {}
             }
             sleep(PAUSE).await;
@@ -69,6 +70,13 @@ pub(crate) async fn until(
         None => work.await.map(Some),
         Some(deadline) => timeout_at(deadline, work).await.map_or(Ok(None), |done| done.map(Some)),
     }
+}
+
+/// It was there, and is not shown: Brevet lags, or the request was deleted.
+fn not_shown(name: &str) -> Problem {
+    Problem::failed(format!("`{name}` is recorded, but Brevet does not show it"))
+        .why("the gateway lags, or the request was deleted because too many are open")
+        .next(format!("look again: kubectl brevet wait {name}"))
 }
 
 /// Returns at the first event about the request, or when the watch ends for any reason: the view is

@@ -265,3 +265,32 @@ fn colours_are_for_terminals_unless_wanted() {
     assert!(get(&["--color", "always"]).contains('\u{1b}'));
     assert!(!get(&["--color", "never"]).contains('\u{1b}'));
 }
+
+#[test]
+fn a_list_of_kubeconfigs_is_read_as_kubectl_reads_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(request());
+    let file = kubeconfig(folder.path(), &server.url);
+    let list = |kubeconfig: String, words: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_kubectl-brevet"))
+            .args(["list", "-o", "name"])
+            .args(words)
+            .env_clear()
+            .env("HOME", folder.path())
+            .env("KUBECONFIG", kubeconfig)
+            .current_dir(folder.path())
+            .output()
+            .unwrap()
+    };
+    assert_eq!(out(&list(format!(":missing:{}", file.display()), &[])), "accessrequest.brevet.dev/view-logs-x7k2p\n");
+    assert_eq!(out(&list("config".to_owned(), &[])), "accessrequest.brevet.dev/view-logs-x7k2p\n", "relative");
+    for (kubeconfig, words, says) in [
+        ("missing", &[][..], "there is no kubeconfig"),
+        ("config", &["--context", "prod"], "there is no context `prod`"),
+        ("config", &["--kubeconfig", "missing"], "cannot read the kubeconfig"),
+    ] {
+        let output = list(kubeconfig.to_owned(), words);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(err(&output).contains(says), "{}", err(&output));
+    }
+}
