@@ -29,6 +29,17 @@ pub enum Part {
     Gateway,
 }
 
+impl Part {
+    /// Its name, as the server's command line and its service account have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Controller => "controller",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
 /// The two running parts.
 pub struct Brevet {
     dir: PathBuf,
@@ -50,8 +61,8 @@ impl Brevet {
             return Ok(None);
         }
         let [controller_probe, gateway_probe, aggregated_port] = Ports::hold(3)?.release()?;
-        let start = |name, probe_port, args: Vec<String>| {
-            let program = program(cluster, name, probe_port, args)?;
+        let start = |part, probe_port, args: Vec<String>| {
+            let program = program(cluster, part, probe_port, args)?;
             Running::start(program, probe_port, cluster)
         };
         let gateway_args = [
@@ -63,8 +74,8 @@ impl Brevet {
         ];
         let brevet = Self {
             dir: cluster.dir().to_owned(),
-            controller: start("controller", controller_probe, options.controller_args.clone())?,
-            gateway: start("gateway", gateway_probe, gateway_args.concat())?,
+            controller: start(Part::Controller, controller_probe, options.controller_args.clone())?,
+            gateway: start(Part::Gateway, gateway_probe, gateway_args.concat())?,
             aggregated_port,
         };
         brevet.controller.ready().await?;
@@ -131,16 +142,16 @@ impl Brevet {
     }
 }
 
-fn program(cluster: &Cluster, part: &'static str, probe_port: u16, more: Vec<String>) -> Result<Program> {
+fn program(cluster: &Cluster, part: Part, probe_port: u16, more: Vec<String>) -> Result<Program> {
     let mut args = vec![
-        part.to_owned(),
-        format!("--kubeconfig={}", cluster.user(part).kubeconfig_path().display()),
+        part.name().to_owned(),
+        format!("--kubeconfig={}", cluster.user(part.name()).kubeconfig_path().display()),
         format!("--probe-listen={}", loopback(probe_port)),
     ];
     args.extend(more);
     let level = std::env::var("BREVET_LOG").unwrap_or_else(|_| "info,brevet=debug".to_owned());
     Ok(Program {
-        name: part,
+        name: part.name(),
         path: tree::program("brevet")?,
         args,
         env: BTreeMap::from([("RUST_LOG".to_owned(), level), ("RUST_BACKTRACE".to_owned(), "1".to_owned())]),

@@ -14,8 +14,9 @@ use kube::{Api, Client};
 use tokio::sync::OnceCell;
 
 use crate::audit::{self, AuditEvent};
-use crate::brevet::Brevet;
+use crate::brevet::{Brevet, Part};
 use crate::control_plane::{Choices, ControlPlane};
+use crate::faults::Faults;
 use crate::fixtures::{self, PEOPLE};
 use crate::kubeconfig::{self, Credential, Server};
 use crate::patience::until;
@@ -41,6 +42,8 @@ pub struct Options {
     pub controller_args: Vec<String>,
     /// More flags for the gateway.
     pub gateway_args: Vec<String>,
+    /// Between each part of Brevet and kube-apiserver stands a door, see [`Cluster::faults`].
+    pub faults: bool,
     /// Where everything is kept; a temporary folder when absent.
     pub dir: Option<PathBuf>,
 }
@@ -51,6 +54,7 @@ pub struct Cluster {
     pki: Pki,
     server: Server,
     daemons: Mutex<Vec<Daemon>>,
+    faults: Vec<(Part, Faults)>,
     brevet: Option<Brevet>,
     watchdog: Arc<Watchdog>,
 }
@@ -92,7 +96,15 @@ impl Cluster {
             forwards: options.forwards.clone(),
         };
         let ControlPlane { server, daemons } = ControlPlane::start(&dir, &pki, &choices, watchdog).await?;
-        Ok(Self { dir, pki, server, daemons: Mutex::new(daemons), brevet: None, watchdog: Arc::clone(watchdog) })
+        Ok(Self {
+            dir,
+            pki,
+            server,
+            daemons: Mutex::new(daemons),
+            faults: Vec::new(),
+            brevet: None,
+            watchdog: Arc::clone(watchdog),
+        })
     }
 
     async fn fill(&mut self, options: &Options) -> Result<()> {
@@ -100,6 +112,12 @@ impl Cluster {
             self.add_user(person.name, &[person.group])?;
         }
         fixtures::apply(&self.admin().await?).await?;
+        if options.faults {
+            for part in [Part::Controller, Part::Gateway] {
+                let identity = self.pki.server(part.name())?;
+                self.faults.push((part, Faults::open(&self.server, &identity)?));
+            }
+        }
         if !options.bare {
             self.brevet = Brevet::install(self, options).await?;
         }
@@ -150,10 +168,32 @@ impl Cluster {
     /// # Errors
     /// When the kubeconfig cannot be written.
     pub fn add_token_user(&self, name: &str, token: &str) -> Result<User> {
-        kubeconfig::write(&self.dir, name, &self.server, &Credential::Token(token))?;
+        self.add_token_user_at(&self.server, name, token)
+    }
+
+    /// Writes the kubeconfig of a part of Brevet, which leads through its door where there is one.
+    pub(crate) fn add_part(&self, part: Part, token: &str) -> Result<User> {
+        let mut server = self.server.clone();
+        if let Ok(faults) = self.faults(part) {
+            server.url = faults.url();
+        }
+        self.add_token_user_at(&server, part.name(), token)
+    }
+
+    fn add_token_user_at(&self, server: &Server, name: &str, token: &str) -> Result<User> {
+        kubeconfig::write(&self.dir, name, server, &Credential::Token(token))?;
         let user = self.user(name);
         std::fs::create_dir_all(user.home())?;
         Ok(user)
+    }
+
+    /// The door between a part of Brevet and kube-apiserver.
+    ///
+    /// # Errors
+    /// When the cluster was started without [`Options::faults`].
+    pub fn faults(&self, part: Part) -> Result<&Faults> {
+        let found = self.faults.iter().find(|(of, _)| *of == part).map(|(_, faults)| faults);
+        found.context("this cluster was started without `faults`")
     }
 
     /// Runs kubectl-brevet as `user` to its end.

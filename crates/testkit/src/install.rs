@@ -15,6 +15,7 @@ use kube::{Api, Client};
 use serde_json::Value;
 
 use crate::apply::{Applier, documents};
+use crate::brevet::Part;
 use crate::cluster::Cluster;
 use crate::patience::until;
 use crate::tree;
@@ -40,8 +41,8 @@ pub(crate) async fn install(cluster: &Cluster) -> Result<()> {
 
     // Minting is locked by the policies, so the server's tokens come first.
     applier.text(SERVER).await?;
-    for name in ["controller", "gateway"] {
-        cluster.add_token_user(name, &token(&client, name).await?)?;
+    for part in [Part::Controller, Part::Gateway] {
+        cluster.add_part(part, &token(&client, part.name()).await?)?;
     }
 
     applier.folder(&deploy.join("crds"), |_| true).await?;

@@ -74,7 +74,8 @@ impl Pki {
         self.dir.join(file).display().to_string()
     }
 
-    fn server(&self, name: &str) -> Result<Identity> {
+    /// A certificate of a server on this machine.
+    pub(crate) fn server(&self, name: &str) -> Result<Identity> {
         let names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
         issue(&self.cluster, name, &[], &names)
     }
