@@ -7,9 +7,30 @@
 
 use std::fmt;
 
-/// A CamelCase reason, as it stands in conditions, Status objects and metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
+macro_rules! reasons {
+    ($(#[doc = $doc:literal] $name:ident,)+) => {
+        /// A CamelCase reason, as it stands in conditions, Status objects and metrics.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Reason {
+            $(#[doc = $doc] $name,)+
+        }
+
+        impl Reason {
+            /// The whole list.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The name as it stands on the wire.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)+
+                }
+            }
+        }
+    };
+}
+
+reasons! {
     // A request that cannot be granted as it stands.
     /// The spec could not be read.
     Unreadable,
@@ -119,16 +140,22 @@ impl Reason {
         self == Self::Stale
     }
 
-    /// The name as it stands on the wire.
+    /// The reason of that name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.as_str() == text)
+    }
+
+    /// [`Reason::as_str`], owned.
     #[must_use]
     pub fn name(self) -> String {
-        format!("{self:?}")
+        self.as_str().to_owned()
     }
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        f.write_str(self.as_str())
     }
 }
 
@@ -158,5 +185,19 @@ impl fmt::Display for Refusal {
         } else {
             write!(f, "{}: {}", self.field, self.message)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_reads_back() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::parse(reason.as_str()), Some(*reason));
+            assert_eq!(reason.is_transient(), *reason == Reason::Stale);
+        }
+        assert_eq!(Reason::parse("expired"), None);
     }
 }

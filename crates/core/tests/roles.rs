@@ -121,7 +121,6 @@ fn a_role_that_contradicts_itself_is_not_accepted() {
         Role { ceiling: Rules::default(), ..sound.clone() },
         Role { max_duration: Length::from_seconds(30).unwrap(), ..sound.clone() },
         Role { deliveries: Vec::new(), ..sound.clone() },
-        Role { deliveries: vec![Delivery::Gateway, Delivery::Token], ..sound.clone() },
         Role { companions: Rules::from_iter([rule("- secrets list")]), ..sound.clone() },
     ] {
         let found = lint(&unsound);

@@ -9,7 +9,7 @@
 
 use std::fmt;
 
-use super::{Delivery, Risk, Role, Scope, forbidden};
+use super::{Risk, Role, Scope, forbidden};
 use crate::rules::{Rule, Rules};
 
 /// One thing wrong with a role.
@@ -71,9 +71,6 @@ fn unsound(role: &Role) -> Vec<Finding> {
     }
     if role.deliveries.is_empty() {
         add("deliveries", "no way of delivery is allowed");
-    }
-    if role.deliveries.contains(&Delivery::Token) {
-        add("deliveries", "`Token` is not built yet");
     }
     found
 }

@@ -79,7 +79,11 @@ fn a_request_that_cannot_be_granted_is_refused_before_anybody_sees_it() {
 10:00 alice asks R1: view-logs in shop for 30m from 09:59       -> refused StartOutOfRange
 10:00 alice asks R1: view-logs in shop for 30m from +31d        -> refused StartOutOfRange
 10:00 alice asks R1: view-logs in shop for 30m by Token         -> refused DeliveryUnavailable
-10:00 alice asks R1: by-token in shop for 30m                   -> refused RoleNotAccepted
+10:00 alice asks R1: by-token in shop for 30m                   -> refused DeliveryUnavailable
+10:00 alice asks R1: by-token in shop for 30m by Gateway        -> refused DeliveryNotAllowed
+10:00 alice asks R1: view-logs on pods:1..65 in shop for 30m    -> refused TooBroad
+10:00 alice asks R1: view-logs on pods:1..64 in shop for 30m    -> Pending
+10:00 alice asks R1: view-logs in a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q for 30m -> refused TooBroad
 10:00 alice asks R1: view-logs in shop for 30m                  -> Pending
 ",
     );

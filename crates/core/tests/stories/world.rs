@@ -100,7 +100,9 @@ impl World {
                 ("for", word) => request.duration = Some(word.parse().expect("a duration")),
                 ("from", "+31d") => request.start_at = Some(self.now + SignedDuration::from_hours(31 * 24)),
                 ("from", word) => request.start_at = Some(at(word)),
-                ("by", _) => request.delivery = Some(Delivery::Token),
+                ("by", word) => {
+                    request.delivery = Some(if word == "Token" { Delivery::Token } else { Delivery::Gateway });
+                }
                 (part, word) => panic!("`{word}` after `{part}`"),
             }
         }
@@ -284,12 +286,16 @@ impl World {
     }
 }
 
-/// `resource[.group][:name+name][!verb+verb]`
+/// `resource[.group][:name+name][!verb+verb]`, or names `:1..64`
 fn ask(text: &str) -> Ask {
     let (text, verbs) = text.split_once('!').unwrap_or((text, ""));
     let (kind, names) = text.split_once(':').unwrap_or((text, ""));
     let (resource, group) = kind.split_once('.').unwrap_or((kind, ""));
-    Ask { api_group: group.to_owned(), resource: resource.to_owned(), names: set(names, '+'), verbs: set(verbs, '+') }
+    let names = match names.strip_prefix("1..").map(str::parse::<usize>) {
+        Some(Ok(last)) => (1..=last).map(|n| n.to_string()).collect(),
+        _ => set(names, '+'),
+    };
+    Ask { api_group: group.to_owned(), resource: resource.to_owned(), names, verbs: set(verbs, '+') }
 }
 
 /// Rules from `group/resource+resource/verb+verb`; `.` stands for the slash of a subresource.
