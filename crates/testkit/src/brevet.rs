@@ -1,8 +1,7 @@
 //! The server of Brevet, as two processes that can be killed apart.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -15,7 +14,6 @@ use crate::patience::until;
 use crate::ports::{Ports, loopback};
 use crate::process::{Daemon, Program};
 use crate::tree;
-use crate::watchdog::Watchdog;
 
 /// A loaded machine takes several times the usual second.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -42,13 +40,13 @@ impl Part {
 
 /// The two running parts.
 pub struct Brevet {
-    dir: PathBuf,
-    controller: Running,
-    gateway: Running,
-    aggregated_port: u16,
+    controller: Replica,
+    gateway: Replica,
 }
 
-struct Running {
+/// One process of one part.
+pub struct Replica {
+    dir: PathBuf,
     daemon: Mutex<Daemon>,
     probe_port: u16,
 }
@@ -60,45 +58,17 @@ impl Brevet {
         if options.no_server {
             return Ok(None);
         }
-        let [controller_probe, gateway_probe, aggregated_port] = Ports::hold(3)?.release()?;
-        let start = |part, probe_port, args: Vec<String>| {
-            let program = program(cluster, part, probe_port, args)?;
-            Running::start(program, probe_port, cluster)
-        };
-        let gateway_args = [
-            vec![
-                format!("--aggregated-listen={}", loopback(aggregated_port)),
-                format!("--apiservice-port={aggregated_port}"),
-            ],
-            options.gateway_args.clone(),
-        ];
-        let brevet = Self {
-            dir: cluster.dir().to_owned(),
-            controller: start(Part::Controller, controller_probe, options.controller_args.clone())?,
-            gateway: start(Part::Gateway, gateway_probe, gateway_args.concat())?,
-            aggregated_port,
-        };
+        let gateway = Replica::gateway(cluster, "gateway", &options.gateway_args)?;
+        let brevet = Self { controller: Replica::controller(cluster, &options.controller_args)?, gateway };
         brevet.controller.ready().await?;
         brevet.gateway.ready().await?;
         install::aggregated(&cluster.admin().await?).await?;
         Ok(Some(brevet))
     }
 
-    /// The port where the gateway serves the aggregated API.
-    #[must_use]
-    pub fn aggregated_port(&self) -> u16 {
-        self.aggregated_port
-    }
-
-    /// The port of a part's `/livez`, `/readyz` and `/metrics`.
-    #[must_use]
-    pub fn probe_port(&self, part: Part) -> u16 {
-        self.running(part).probe_port
-    }
-
     /// What a part answers on its probe port, e.g. to `/metrics`; nothing when it does not answer.
     pub async fn probe(&self, part: Part, path: &str) -> Option<(u16, String)> {
-        probe(self.probe_port(part), path).await.ok()
+        self.replica(part).probe(path).await
     }
 
     /// `kill -9`; returns when the part is gone.
@@ -106,7 +76,7 @@ impl Brevet {
     /// # Errors
     /// When it cannot be waited for.
     pub fn kill(&self, part: Part) -> Result<()> {
-        self.running(part).daemon().kill()
+        self.replica(part).kill()
     }
 
     /// Asks a part to stop; returns when it has.
@@ -114,7 +84,7 @@ impl Brevet {
     /// # Errors
     /// When it cannot be waited for.
     pub fn stop(&self, part: Part) -> Result<()> {
-        self.running(part).daemon().stop()
+        self.replica(part).stop()
     }
 
     /// Starts a part that was killed or stopped; returns when it is ready.
@@ -122,63 +92,109 @@ impl Brevet {
     /// # Errors
     /// When it still runs, or is not ready in time.
     pub async fn restart(&self, part: Part) -> Result<()> {
-        let running = self.running(part);
-        running.daemon().restart(&self.dir)?;
-        running.ready().await
+        self.replica(part).restart().await
     }
 
-    pub(crate) fn daemons(&self) -> [(&'static str, u32); 2] {
-        [Part::Controller, Part::Gateway].map(|part| {
-            let daemon = self.running(part).daemon();
-            (daemon.name(), daemon.pid())
-        })
-    }
-
-    fn running(&self, part: Part) -> &Running {
+    /// The process of a part.
+    #[must_use]
+    pub fn replica(&self, part: Part) -> &Replica {
         match part {
             Part::Controller => &self.controller,
             Part::Gateway => &self.gateway,
         }
     }
+
+    pub(crate) fn daemons(&self) -> [(String, u32); 2] {
+        [Part::Controller, Part::Gateway].map(|part| {
+            let daemon = self.replica(part).daemon();
+            (daemon.name().to_owned(), daemon.pid())
+        })
+    }
 }
 
-fn program(cluster: &Cluster, part: Part, probe_port: u16, more: Vec<String>) -> Result<Program> {
-    let mut args = vec![
-        part.name().to_owned(),
-        format!("--kubeconfig={}", cluster.user(part.name()).kubeconfig_path().display()),
-        format!("--probe-listen={}", loopback(probe_port)),
-    ];
-    args.extend(more);
-    let level = std::env::var("BREVET_LOG").unwrap_or_else(|_| "info,brevet=debug".to_owned());
-    Ok(Program {
-        name: part.name(),
-        path: tree::program("brevet")?,
-        args,
-        env: BTreeMap::from([("RUST_LOG".to_owned(), level), ("RUST_BACKTRACE".to_owned(), "1".to_owned())]),
-    })
-}
-
-impl Running {
-    fn start(program: Program, probe_port: u16, cluster: &Cluster) -> Result<Self> {
-        let watchdog: &Arc<Watchdog> = cluster.watchdog();
-        Ok(Self { daemon: Mutex::new(Daemon::start(program, cluster.dir(), watchdog)?), probe_port })
+impl Replica {
+    fn controller(cluster: &Cluster, more: &[String]) -> Result<Self> {
+        Self::start(cluster, "controller", Part::Controller, more)
     }
 
-    fn daemon(&self) -> std::sync::MutexGuard<'_, Daemon> {
-        self.daemon.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A gateway with the log `NAME.log`. kube-apiserver calls the one that made the APIService.
+    pub(crate) fn gateway(cluster: &Cluster, name: &str, more: &[String]) -> Result<Self> {
+        let [port] = Ports::hold(1)?.release()?;
+        let args = [format!("--aggregated-listen={}", loopback(port)), format!("--apiservice-port={port}")];
+        Self::start(cluster, name, Part::Gateway, &[&args, more].concat())
+    }
+
+    fn start(cluster: &Cluster, name: &str, part: Part, more: &[String]) -> Result<Self> {
+        let [probe_port] = Ports::hold(1)?.release()?;
+        let mut args = vec![
+            part.name().to_owned(),
+            format!("--kubeconfig={}", cluster.user(part.name()).kubeconfig_path().display()),
+            format!("--probe-listen={}", loopback(probe_port)),
+        ];
+        args.extend_from_slice(more);
+        let level = std::env::var("BREVET_LOG").unwrap_or_else(|_| "info,brevet=debug".to_owned());
+        let env = [("RUST_LOG", level), ("RUST_BACKTRACE", "1".to_owned())];
+        let program = Program {
+            name: name.to_owned(),
+            path: tree::program("brevet")?,
+            args,
+            env: env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        };
+        let daemon = Mutex::new(Daemon::start(program, cluster.dir(), cluster.watchdog())?);
+        Ok(Self { dir: cluster.dir().to_owned(), daemon, probe_port })
+    }
+
+    /// The port of its `/livez`, `/readyz` and `/metrics`.
+    #[must_use]
+    pub fn probe_port(&self) -> u16 {
+        self.probe_port
+    }
+
+    /// What it answers on its probe port; nothing when it does not answer.
+    pub async fn probe(&self, path: &str) -> Option<(u16, String)> {
+        probe(self.probe_port, path).await.ok()
+    }
+
+    /// `kill -9`; returns when it is gone.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub fn kill(&self) -> Result<()> {
+        self.daemon().kill()
+    }
+
+    /// Asks it to stop; returns when it has.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub fn stop(&self) -> Result<()> {
+        self.daemon().stop()
+    }
+
+    /// Starts it again after it was killed or stopped; returns when it is ready.
+    ///
+    /// # Errors
+    /// When it still runs, or is not ready in time.
+    pub async fn restart(&self) -> Result<()> {
+        self.daemon().restart(&self.dir)?;
+        self.ready().await
     }
 
     /// Waits until it says that it is ready, but not for one that has ended.
-    async fn ready(&self) -> Result<()> {
+    pub(crate) async fn ready(&self) -> Result<()> {
         let what = format!("the {} to be ready", self.daemon().name());
         until(&what, READY_WITHIN, async || {
             if let Err(ended) = self.daemon().check() {
                 return Some(Err(ended));
             }
-            let (status, _) = probe(self.probe_port, "/readyz").await.ok()?;
+            let (status, _) = self.probe("/readyz").await?;
             (status == 200).then_some(Ok(()))
         })
         .await?
+    }
+
+    fn daemon(&self) -> MutexGuard<'_, Daemon> {
+        self.daemon.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

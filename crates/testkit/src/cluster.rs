@@ -14,7 +14,7 @@ use kube::{Api, Client};
 use tokio::sync::OnceCell;
 
 use crate::audit::{self, AuditEvent};
-use crate::brevet::{Brevet, Part};
+use crate::brevet::{Brevet, Part, Replica};
 use crate::control_plane::{Choices, ControlPlane};
 use crate::faults::Faults;
 use crate::fixtures::{self, PEOPLE};
@@ -212,6 +212,17 @@ impl Cluster {
         self.brevet.as_ref().context("this cluster runs no Brevet")
     }
 
+    /// Starts one more gateway, ready when this returns, with the log `NAME.log`.
+    /// kube-apiserver does not call it, but revocation waits for it.
+    ///
+    /// # Errors
+    /// When it is not ready in time.
+    pub async fn another_gateway(&self, name: &str, more_args: &[String]) -> Result<Replica> {
+        let gateway = Replica::gateway(self, name, more_args)?;
+        gateway.ready().await?;
+        Ok(gateway)
+    }
+
     /// `kill -9` of a program of the control plane, e.g. `kube-controller-manager`.
     ///
     /// # Errors
@@ -235,9 +246,9 @@ impl Cluster {
     }
 
     /// Every program of the control plane, with its process id.
-    pub(crate) fn daemons(&self) -> Vec<(&'static str, u32)> {
+    pub(crate) fn daemons(&self) -> Vec<(String, u32)> {
         let daemons = self.daemons.lock().unwrap_or_else(PoisonError::into_inner);
-        daemons.iter().map(|daemon| (daemon.name(), daemon.pid())).collect()
+        daemons.iter().map(|daemon| (daemon.name().to_owned(), daemon.pid())).collect()
     }
 
     pub(crate) fn watchdog(&self) -> &Arc<Watchdog> {

@@ -115,8 +115,8 @@ fn stages(bin: &Path) -> Result<Vec<u8>> {
 }
 
 impl Layout<'_> {
-    fn program(&self, name: &'static str, args: Vec<String>) -> Program {
-        Program { name, path: self.bin.join(name), args, env: BTreeMap::new() }
+    fn program(&self, name: &str, args: Vec<String>) -> Program {
+        Program { name: name.to_owned(), path: self.bin.join(name), args, env: BTreeMap::new() }
     }
 
     fn within(&self, path: &str) -> String {

@@ -26,7 +26,7 @@ mod user;
 mod watchdog;
 
 pub use audit::AuditEvent;
-pub use brevet::{Brevet, Part};
+pub use brevet::{Brevet, Part, Replica};
 pub use cluster::{Cluster, Options};
 pub use faults::{Call, Fault, Faults};
 pub use fixtures::{PEOPLE, Person};

@@ -80,7 +80,7 @@ pub fn leave(cluster: Cluster) -> Result<()> {
     let processes = daemons
         .map(|(name, pid)| {
             let began = began(pid).with_context(|| format!("`{name}` has ended"))?;
-            Ok(Process { name: name.to_owned(), pid, began })
+            Ok(Process { name, pid, began })
         })
         .collect::<Result<_>>()?;
     let playground = Playground { url: cluster.url().to_owned(), processes };

@@ -22,7 +22,7 @@ const LAST_WORDS_LINES: usize = 15;
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
     /// Name of its log, and what people call it.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) path: PathBuf,
     pub(crate) args: Vec<String>,
     pub(crate) env: BTreeMap<String, String>,
@@ -70,8 +70,8 @@ impl Daemon {
 
     /// What people call it.
     #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.program.name
+    pub fn name(&self) -> &str {
+        &self.program.name
     }
 
     /// Fails with the last lines of its log when it has ended by itself.
