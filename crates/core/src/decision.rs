@@ -59,12 +59,12 @@ pub struct Decision {
     pub comment: String,
 }
 
-/// Whether a decision counts for the request. `window` is that of its grant,
-/// once there is one.
+/// Whether a decision counts for the request. `terms` are those in force; `None`
+/// where none could be worked out, and then nothing is approved or denied.
 ///
 /// # Errors
 /// Why it counts for nothing.
-pub fn weigh(decision: &Decision, request: &Request, terms: &Terms, window: Option<&Window>) -> Result<(), Refusal> {
+pub fn weigh(decision: &Decision, request: &Request, terms: Option<&Terms>) -> Result<(), Refusal> {
     let refuse = |reason, field: &str, message: &str| Err(Refusal::new(reason, field, message));
     if decision.request_uid != request.uid {
         return refuse(
@@ -80,83 +80,38 @@ pub fn weigh(decision: &Decision, request: &Request, terms: &Terms, window: Opti
         let message = "role, namespaces or requester are not those of the request; decide again with its own";
         return refuse(Reason::ClaimsMismatch, "spec.terms", message);
     }
-    let is_own =
-        decision.approver.username == request.requester.username && decision.approver.uid == request.requester.uid;
+    let (approver, requester) = (&decision.approver, &request.requester);
+    let is_own = (&approver.username, &approver.uid) == (&requester.username, &requester.uid);
+    let attests = || terms.is_some_and(|terms| decision.digest == Some(terms.digest()));
     match decision.verdict {
-        Verdict::Approve if decision.approver.is_same_person(&request.requester) => {
-            return refuse(
-                Reason::SelfApproval,
-                "spec.approver",
-                "nobody approves their own request; ask somebody else",
-            );
+        Verdict::Approve if approver.is_same_person(requester) => {
+            refuse(Reason::SelfApproval, "spec.approver", "nobody approves their own request; ask somebody else")
         }
         Verdict::Withdraw if !is_own => {
-            return refuse(Reason::NotYours, "spec.approver", "only its requester withdraws a request");
+            refuse(Reason::NotYours, "spec.approver", "only its requester withdraws a request")
         }
-        Verdict::Approve | Verdict::Deny if decision.digest != Some(terms.digest()) => {
+        Verdict::Approve | Verdict::Deny if !attests() => {
             let message = "the digest is not that of the terms in force; read the request again and decide anew";
-            return refuse(Reason::DigestMismatch, "spec.terms.digest", message);
+            refuse(Reason::DigestMismatch, "spec.terms.digest", message)
         }
-        _ => {}
+        Verdict::Approve | Verdict::Deny | Verdict::Withdraw | Verdict::Revoke => Ok(()),
     }
-    let came = decision.created_at;
-    let is_late = match (decision.verdict, window) {
-        (_, None) => false,
-        // The requester gives up something: the second in which it came into force still counts.
-        (Verdict::Withdraw, Some(window)) => came > window.not_before,
-        (_, Some(window)) => window.is_over(came),
+}
+
+/// Whether a decision came early enough to matter for a grant of that window.
+///
+/// # Errors
+/// `TooLate`.
+pub fn in_time(decision: &Decision, window: &Window) -> Result<(), Refusal> {
+    let is_late = match decision.verdict {
+        // The requester gives something up: the very second in which it came into force still counts.
+        Verdict::Withdraw => decision.created_at > window.not_before,
+        Verdict::Approve | Verdict::Deny | Verdict::Revoke => window.is_over(decision.created_at),
     };
     if is_late {
-        return refuse(Reason::TooLate, "spec.verdict", "it came after the matter was settled");
+        return Err(Refusal::new(Reason::TooLate, "spec.verdict", "it came after the matter was settled"));
     }
     Ok(())
-}
-
-/// How a request stands by what people said, before there is a grant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdicts<'a> {
-    /// Nobody whose word counts has spoken.
-    Open,
-    /// Approved; these count, in order of time, one for each person.
-    Approved(Vec<&'a Decision>),
-    /// Denied, by this decision.
-    Denied(&'a Decision),
-    /// Taken back, by this decision.
-    Withdrawn(&'a Decision),
-    /// Revoked before it was in force, by this decision.
-    Revoked(&'a Decision),
-}
-
-/// What the decisions that count add up to. The first word settles the matter;
-/// in the same second a refusal goes before an approval. Withdraw and Revoke
-/// end it at any time.
-#[must_use]
-pub fn settle<'a>(request: &Request, terms: &Terms, decisions: &'a [Decision]) -> Verdicts<'a> {
-    let mut counted: Vec<&Decision> =
-        decisions.iter().filter(|d| !d.is_deleting && weigh(d, request, terms, None).is_ok()).collect();
-    let rank = |verdict| match verdict {
-        Verdict::Withdraw => 0,
-        Verdict::Revoke => 1,
-        Verdict::Deny => 2,
-        Verdict::Approve => 3,
-    };
-    counted.sort_by(|a, b| (a.created_at, rank(a.verdict), &a.uid).cmp(&(b.created_at, rank(b.verdict), &b.uid)));
-    if let Some(end) = counted.iter().find(|d| matches!(d.verdict, Verdict::Withdraw | Verdict::Revoke)) {
-        return if end.verdict == Verdict::Withdraw { Verdicts::Withdrawn(end) } else { Verdicts::Revoked(end) };
-    }
-    match counted.first() {
-        None => Verdicts::Open,
-        Some(first) if first.verdict == Verdict::Deny => Verdicts::Denied(first),
-        Some(_) => {
-            let mut approvals: Vec<&Decision> = Vec::new();
-            for decision in counted.into_iter().filter(|d| d.verdict == Verdict::Approve) {
-                if !approvals.iter().any(|known| known.approver.is_same_person(&decision.approver)) {
-                    approvals.push(decision);
-                }
-            }
-            Verdicts::Approved(approvals)
-        }
-    }
 }
 
 fn is_same_set(one: &[String], other: &[String]) -> bool {

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::decision::{Decision, Verdict, weigh};
+use crate::decision::{Decision, Verdict, in_time, weigh};
 use crate::request::Request;
 use crate::role::forbidden;
 use crate::{digest::Digest, reason::Reason, subject::Subject, terms::Terms, window::Window};
@@ -112,13 +112,15 @@ pub fn stands(grant: &Grant, evidence: &Evidence, now: Timestamp) -> Result<(), 
     if rests_on(grant, evidence) { Ok(()) } else { Err(Ended { cause: Reason::Evidence, at: now }) }
 }
 
+fn counts_for(decision: &Decision, grant: &Grant, request: &Request) -> bool {
+    weigh(decision, request, Some(&grant.terms)).is_ok() && in_time(decision, &grant.window).is_ok()
+}
+
 /// The first Withdraw or Revoke that counts.
 fn ended_by_person(grant: &Grant, evidence: &Evidence) -> Option<Ended> {
     let request = evidence.request.as_ref().filter(|request| request.uid == grant.request_uid)?;
-    let counts = |d: &&Decision| {
-        matches!(d.verdict, Verdict::Withdraw | Verdict::Revoke)
-            && weigh(d, request, &grant.terms, Some(&grant.window)).is_ok()
-    };
+    let counts =
+        |d: &&Decision| matches!(d.verdict, Verdict::Withdraw | Verdict::Revoke) && counts_for(d, grant, request);
     let first = evidence.decisions.iter().filter(counts).min_by_key(|d| (d.created_at, &d.uid))?;
     let is_own = first.approver.username == grant.holder.username && first.approver.uid == grant.holder.uid;
     let cause = match first.verdict {
@@ -162,15 +164,14 @@ fn answers(grant: &Grant, request: &Request) -> bool {
 
 /// Whether the window gives no more time than the terms.
 fn is_in_terms(window: &Window, terms: &Terms) -> bool {
-    let begins = terms.start_at.unwrap_or(window.not_before);
-    let ends = begins.checked_add(terms.duration.span());
-    window.not_before >= begins && ends.is_ok_and(|end| window.not_after <= end)
+    let most = Window::of(terms, window.not_before);
+    window.not_before >= most.not_before && window.not_after <= most.not_after
 }
 
 /// Whether the approval's decision is there, counts, and was not preceded by a
 /// denial that counts.
 fn is_backed(approval: &Approval, grant: &Grant, request: &Request, evidence: &Evidence) -> bool {
-    let counts = |d: &&Decision| weigh(d, request, &grant.terms, Some(&grant.window)).is_ok();
+    let counts = |d: &&Decision| counts_for(d, grant, request);
     let decision = evidence.decisions.iter().find(|d| d.uid == approval.decision_uid).filter(counts);
     decision.is_some_and(|decision| {
         let denied_before = evidence

@@ -8,6 +8,8 @@
 
 use jiff::Timestamp;
 
+use crate::terms::Terms;
+
 /// A half-open span of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
@@ -18,6 +20,15 @@ pub struct Window {
 }
 
 impl Window {
+    /// What terms give when they are granted at `now`: a start that lies ahead is
+    /// waited for, and a late approval leaves the remainder.
+    #[must_use]
+    pub fn of(terms: &Terms, now: Timestamp) -> Self {
+        let begins = terms.start_at.unwrap_or(now);
+        let not_after = begins.checked_add(terms.duration.span()).unwrap_or(begins);
+        Self { not_before: begins.max(now), not_after }
+    }
+
     /// Whether `now` lies inside.
     #[must_use]
     pub fn contains(&self, now: Timestamp) -> bool {

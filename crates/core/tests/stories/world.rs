@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use brevet_core::call::Call;
-use brevet_core::decision::{Decision, Verdict, Verdicts, settle, weigh};
+use brevet_core::decision::{Decision, Verdict, in_time, weigh};
 use brevet_core::digest::Digest;
 use brevet_core::grant::{Approval, Evidence, Grant, IdentityRef, stands};
 use brevet_core::length::Length;
@@ -143,7 +143,8 @@ impl World {
             how => panic!("{how:?}"),
         }
         let window = self.grants.get(name).map(|grant| grant.window);
-        if let Err(refusal) = weigh(&decision, request, terms, window.as_ref()) {
+        let weighed = weigh(&decision, request, Some(terms));
+        if let Err(refusal) = weighed.and_then(|()| window.map_or(Ok(()), |window| in_time(&decision, &window))) {
             return format!("refused {}", refusal.reason);
         }
         if let Err(refusal) = check_request(request, &ground(&request.role), self.now) {
@@ -172,26 +173,23 @@ impl World {
     }
 
     fn settle(&mut self, name: &str) {
-        let (request, terms) = (&self.requests[name], &self.terms[name]);
+        let request = &self.requests[name];
         if self.grants.contains_key(name) || self.closed.contains_key(name) {
             return;
         }
         let about: Vec<Decision> = self.decisions.iter().filter(|d| d.request_uid == request.uid).cloned().collect();
-        let closed = match settle(request, terms, &about) {
-            Verdicts::Open => return,
-            Verdicts::Approved(approvals) => {
-                return self.grant(name, &approvals.into_iter().cloned().collect::<Vec<_>>());
-            }
-            Verdicts::Denied(_) => Reason::DeniedByPerson,
-            Verdicts::Withdrawn(_) => Reason::Withdrawn,
-            Verdicts::Revoked(_) => Reason::Revoked,
-        };
-        self.closed.insert(name.to_owned(), closed);
+        let first = |verdict| about.iter().find(|d| d.verdict == verdict);
+        if first(Verdict::Withdraw).is_some() {
+            self.closed.insert(name.to_owned(), Reason::Withdrawn);
+        } else if first(Verdict::Deny).is_some() {
+            self.closed.insert(name.to_owned(), Reason::DeniedByPerson);
+        } else if let Some(approval) = first(Verdict::Approve).cloned() {
+            self.grant(name, &[approval]);
+        }
     }
 
     fn grant(&mut self, name: &str, approvals: &[Decision]) {
         let (request, terms) = (&self.requests[name], &self.terms[name]);
-        let not_before = terms.start_at.map_or(self.now, |start| start.max(self.now));
         let grant = Grant {
             name: name.to_owned(),
             uid: format!("{name}-grant-uid"),
@@ -201,7 +199,7 @@ impl World {
             holder: request.requester.clone(),
             digest: terms.digest(),
             terms: terms.clone(),
-            window: Window { not_before, not_after: terms.start_at.unwrap_or(not_before) + terms.duration.span() },
+            window: Window::of(terms, self.now),
             approvals: approvals
                 .iter()
                 .map(|d| Approval {
@@ -367,7 +365,7 @@ fn ground(role_name: &str) -> Ground {
     Ground {
         role: match (role(role_name), role_name) {
             (Some(role), _) => RoleState::Found(Box::new(role)),
-            (None, "unsound") => RoleState::Unsound("ClusterRole `gone` is missing".to_owned()),
+            (None, "unsound") => RoleState::NotAccepted("ClusterRole `gone` is missing".to_owned()),
             (None, _) => RoleState::Missing,
         },
         namespaces: BTreeMap::from([
