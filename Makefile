@@ -48,13 +48,18 @@ $(CARGO_DENY):
 	rm -rf target/tools/build
 
 # The control plane is built once; only its own sources make it stale.
-KUBERNETES_VERSION = v1.36.3
+# With KUBERNETES=1.30 there is also the server of that version, and tests use it.
 CONTROL_PLANE = target/control-plane/bin/control-plane
+CONTROL_PLANE_1.30 = target/control-plane-1.30/bin/control-plane
+export KUBERNETES
 
-control-plane: $(CONTROL_PLANE) ## build etcd, kube-apiserver and the rest of a real control plane, once
+control-plane: $(CONTROL_PLANE) $(CONTROL_PLANE_$(KUBERNETES)) ## build etcd, kube-apiserver and the rest of a real control plane, once
 
 $(CONTROL_PLANE): $(wildcard control-plane/*.go control-plane/*.yaml) control-plane/go.mod control-plane/go.sum control-plane/build.sh
-	@control-plane/build.sh $(KUBERNETES_VERSION) $(abspath $(dir $@))
+	@control-plane/build.sh . v1.36.3 $(abspath $(dir $@))
+
+$(CONTROL_PLANE_1.30): control-plane/1.30/main.go control-plane/1.30/go.mod control-plane/1.30/go.sum $(CONTROL_PLANE)
+	@control-plane/build.sh 1.30 v1.30.14 $(abspath $(dir $@)) ../../control-plane/bin
 
 clean: ## remove everything that was built
 	rm -rf target

@@ -103,13 +103,9 @@ async fn ready(client: &Client, daemons: &mut [Daemon]) -> Result<()> {
 
 /// How kwok plays nodes and pods; it is compiled into the binary.
 fn stages(bin: &Path) -> Result<Vec<u8>> {
-    let output = Command::new(bin.join("control-plane"))
-        .arg("kwok-stages")
-        .env_clear()
-        .output()
-        .context("cannot run the control plane's binary")?;
+    let output = Command::new(bin.join("kwok-stages")).env_clear().output().context("cannot run `kwok-stages`")?;
     if !output.status.success() {
-        bail!("`control-plane kwok-stages` failed: {}", String::from_utf8_lossy(&output.stderr));
+        bail!("`kwok-stages` failed: {}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(output.stdout)
 }
@@ -169,7 +165,6 @@ impl Layout<'_> {
             ("requestheader-client-ca-file", self.pki.path("front-proxy-ca.crt")),
             ("requestheader-allowed-names", FRONT_PROXY_CLIENT.to_owned()),
             ("requestheader-username-headers", "X-Remote-User".to_owned()),
-            ("requestheader-uid-headers", "X-Remote-Uid".to_owned()),
             ("requestheader-group-headers", "X-Remote-Group".to_owned()),
             ("requestheader-extra-headers-prefix", "X-Remote-Extra-".to_owned()),
             ("proxy-client-cert-file", self.pki.path("front-proxy-client.crt")),
@@ -189,6 +184,9 @@ impl Layout<'_> {
         .into_iter()
         .map(|(flag, value)| format!("--{flag}={value}"))
         .collect();
+        if tree::older().is_none() {
+            args.push("--requestheader-uid-headers=X-Remote-Uid".to_owned()); // from 1.32 on
+        }
         args.extend_from_slice(more);
         self.program("kube-apiserver", args)
     }

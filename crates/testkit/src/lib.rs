@@ -31,6 +31,5 @@ pub use cluster::{Cluster, Options};
 pub use faults::{Call, Fault, Faults};
 pub use fixtures::{PEOPLE, Person};
 pub use patience::until;
-pub use process::Daemon;
 pub use tree::{program, repository};
 pub use user::{Output, User};

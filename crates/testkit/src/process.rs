@@ -29,7 +29,7 @@ pub(crate) struct Program {
 }
 
 /// A running program.
-pub struct Daemon {
+pub(crate) struct Daemon {
     program: Program,
     child: Child,
     log: PathBuf,
@@ -63,22 +63,17 @@ impl Daemon {
     }
 
     /// Its process id, which is also its group's.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// What people call it.
-    #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.program.name
     }
 
     /// Fails with the last lines of its log when it has ended by itself.
-    ///
-    /// # Errors
-    /// When it has ended.
-    pub fn check(&mut self) -> Result<()> {
+    pub(crate) fn check(&mut self) -> Result<()> {
         let Some(status) = self.child.try_wait()? else { return Ok(()) };
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = text.lines().rev().take(LAST_WORDS_LINES).collect();
@@ -87,18 +82,12 @@ impl Daemon {
     }
 
     /// `kill -9`, and waits until it is gone.
-    ///
-    /// # Errors
-    /// When it cannot be waited for.
-    pub fn kill(&mut self) -> Result<()> {
+    pub(crate) fn kill(&mut self) -> Result<()> {
         self.end(Signal::KILL)
     }
 
     /// Asks it to stop, and waits until it has.
-    ///
-    /// # Errors
-    /// When it cannot be waited for.
-    pub fn stop(&mut self) -> Result<()> {
+    pub(crate) fn stop(&mut self) -> Result<()> {
         self.end(Signal::TERM)
     }
 
@@ -110,9 +99,6 @@ impl Daemon {
     }
 
     /// Starts it again, as it was started before; its log goes on.
-    ///
-    /// # Errors
-    /// When it is still running or cannot be started.
     pub(crate) fn restart(&mut self, dir: &Path) -> Result<()> {
         if self.child.try_wait()?.is_none() {
             bail!("`{}` is still running", self.program.name);

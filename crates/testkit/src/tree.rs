@@ -28,14 +28,24 @@ pub fn program(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The folder with etcd, kube-apiserver and the rest.
+/// The folder with etcd, kube-apiserver and the rest; the variable `KUBERNETES`
+/// chooses another version than the newest.
 ///
 /// # Errors
 /// When it has not been built.
 pub(crate) fn control_plane() -> Result<PathBuf> {
-    let folder = repository().join("target/control-plane/bin");
+    let (folder, command) = match older() {
+        Some(version) => (format!("control-plane-{version}"), format!("make control-plane KUBERNETES={version}")),
+        None => ("control-plane".to_owned(), "make control-plane".to_owned()),
+    };
+    let folder = repository().join("target").join(folder).join("bin");
     if !folder.join("control-plane").exists() {
-        bail!("there is no control plane in `{}`; run `make control-plane`", folder.display());
+        bail!("there is no control plane in `{}`; run `{command}`", folder.display());
     }
     Ok(folder)
+}
+
+/// The version that was asked for, where it is not the newest.
+pub(crate) fn older() -> Option<String> {
+    std::env::var("KUBERNETES").ok().filter(|version| !version.is_empty())
 }
