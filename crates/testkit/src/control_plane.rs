@@ -63,7 +63,7 @@ struct Layout<'a> {
 impl ControlPlane {
     /// Starts it in `dir`, with `admin.kubeconfig` there.
     pub(crate) async fn start(dir: &Path, pki: &Pki, choices: &Choices, watchdog: &Arc<Watchdog>) -> Result<Self> {
-        let bin = tree::control_plane()?;
+        let bin = tree::control_plane_folder()?;
         fs::write(dir.join("audit-policy.yaml"), AUDIT_POLICY)?;
         fs::write(dir.join("stages.yaml"), stages(&bin)?)?;
         let [etcd, etcd_peer, api_server, kubelet, kwok] = Ports::hold(5)?.release()?;

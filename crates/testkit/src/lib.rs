@@ -31,5 +31,5 @@ pub use cluster::{Cluster, Options};
 pub use faults::{Call, Fault, Faults};
 pub use fixtures::{PEOPLE, Person};
 pub use patience::until;
-pub use tree::{program, repository};
+pub use tree::{control_plane_folder, program, repository};
 pub use user::{Output, User};

@@ -33,7 +33,7 @@ pub fn program(name: &str) -> Result<PathBuf> {
 ///
 /// # Errors
 /// When it has not been built.
-pub(crate) fn control_plane() -> Result<PathBuf> {
+pub fn control_plane_folder() -> Result<PathBuf> {
     let (folder, command) = match older() {
         Some(version) => (format!("control-plane-{version}"), format!("make control-plane KUBERNETES={version}")),
         None => ("control-plane".to_owned(), "make control-plane".to_owned()),

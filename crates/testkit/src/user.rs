@@ -92,7 +92,7 @@ impl User {
     /// # Errors
     /// When there is no kubectl.
     pub fn kubectl_command(&self, args: &[&str]) -> Result<Command> {
-        self.command(&tree::control_plane()?.join("kubectl"), args)
+        self.command(&tree::control_plane_folder()?.join("kubectl"), args)
     }
 
     /// Runs kubectl-brevet to its end.
@@ -109,7 +109,7 @@ impl User {
     /// # Errors
     /// When the control plane is not built.
     pub fn command(&self, program: &Path, args: &[&str]) -> Result<Command> {
-        let mut folders = vec![tree::control_plane()?];
+        let mut folders = vec![tree::control_plane_folder()?];
         folders.extend(tree::program("brevet-dev").ok().and_then(|path| path.parent().map(Path::to_owned)));
         folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
         let mut command = Command::new(program);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use brevet_testkit::{Cluster, Options, playground};
+use brevet_testkit::{Options, control_plane_folder, playground, program};
 use clap::{Args, Parser, Subcommand};
 
 /// A real Kubernetes control plane on this machine, to play with
@@ -82,23 +82,26 @@ async fn main() -> ExitCode {
 async fn up(dir: &Path, bare: bool, foreground: bool) -> Result<ExitCode> {
     let dir = std::path::absolute(dir)?;
     let cluster = playground::up(&dir, Options { bare, ..Options::default() }).await?;
-    tell(&cluster);
+    println!("kube-apiserver is ready at {}", cluster.url());
+    println!("To play with it as alice, or as admin, mallory, bob, carol or dave:");
+    println!("  export PATH={}:$PATH", folders()?);
+    println!("  export KUBECONFIG={}", cluster.user("alice").kubeconfig_path().display());
     if foreground {
         println!("Ctrl-C ends it.");
         tokio::signal::ctrl_c().await?;
         drop(cluster);
     } else {
-        println!("It runs until: brevet-dev down --dir {}", dir.display());
+        println!("To end it: {} down --dir {}", program("brevet-dev")?.display(), dir.display());
         playground::leave(cluster)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn tell(cluster: &Cluster) {
-    let dir = cluster.dir().display();
-    println!("kube-apiserver is ready at {}", cluster.url());
-    println!("Try: kubectl --kubeconfig {dir}/admin.kubeconfig get pods -A");
-    println!("Users: alice, mallory, bob, carol, dave. Logs: {dir}/logs");
+/// Where kubectl and kubectl-brevet are.
+fn folders() -> Result<String> {
+    let here = program("brevet-dev")?.parent().map(Path::to_owned);
+    let folders = std::iter::once(control_plane_folder()?).chain(here);
+    Ok(folders.map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(":"))
 }
 
 async fn down(dir: &Path) -> Result<ExitCode> {
