@@ -155,18 +155,16 @@ impl Grants {
         if !entry.grant().holder.is(attempt.caller) {
             return Err(no_such_grant());
         }
+        let grant = entry.grant();
         let elevation = match entry {
+            Entry::Over(_, ended) => return Err(over(grant, ended)),
+            _ if grant.window.is_over(now) => {
+                return Err(over(grant, &Ended { cause: Reason::Expired, at: grant.window.not_after }));
+            }
+            _ if !grant.window.contains(now) => return Err(not_yet(grant)),
+            Entry::NotReady(_) => return Err(not_ready(grant)),
             Entry::Ready(elevation) => elevation,
-            Entry::Over(grant, ended) => return Err(over(grant, ended)),
-            Entry::NotReady(grant) => return Err(not_ready(grant)),
         };
-        let grant = &elevation.grant;
-        if grant.window.is_over(now) {
-            return Err(over(grant, &Ended { cause: Reason::Expired, at: grant.window.not_after }));
-        }
-        if !grant.window.contains(now) {
-            return Err(not_yet(grant));
-        }
         let is_long_running = match attempt.call {
             Call::NonResource { verb, path } if verb == "get" && is_discovery(path) => false,
             Call::Resource(call) if is_self_review(call) => false,

@@ -199,6 +199,8 @@ fn the_table_follows_what_it_is_told() {
     let unready = Grant { is_ready: false, ..grant.clone() };
     grants.apply(unready, &evidence, second(0)).unwrap();
     assert_eq!(reason(try_through(&grants, &alice(), PODS, second(1))), Some(Reason::NotReady));
+    assert_eq!(reason(try_through(&grants, &alice(), PODS, second(-1))), Some(Reason::NotYet));
+    assert_eq!(reason(try_through(&grants, &alice(), PODS, second(60))), Some(Reason::WindowClosed));
     let bare = Grant { identity: None, ..grant.clone() };
     grants.apply(bare, &evidence, second(0)).unwrap();
     assert_eq!(reason(try_through(&grants, &alice(), PODS, second(1))), Some(Reason::NotReady));

@@ -267,7 +267,9 @@ fn check_scope(group: &str, resource: &str, role: &Role, least: Risk, types: &Ty
     let is_namespace_itself = group.is_empty() && resource.split('/').next() == Some("namespaces");
     let refuse = |message: String| Err(Refusal::new(Reason::ResourceScope, "spec.role", message));
     match (types.lookup(group, resource), role.scope) {
-        (Some(TypeScope::Unknown), _) => Err(unseen("spec.role", &format!("what API group `{group}` serves"))),
+        (Some(TypeScope::Unknown), Scope::Cluster) => {
+            Err(unseen("spec.role", &format!("what API group `{group}` serves")))
+        }
         (Some(TypeScope::Cluster), Scope::Namespaced) if !is_namespace_itself => refuse(format!(
             "`{resource}` is not in namespaces, and `{}` applies to namespaces; tell its author",
             role.name
