@@ -151,6 +151,14 @@ impl Cluster {
         User::new(name, self.dir.join(format!("{name}.kubeconfig")), &self.dir)
     }
 
+    /// `name` again, with the same credential, but under another path of the server.
+    pub(crate) fn user_at(&self, name: &str, alias: &str, path: &str) -> Result<User> {
+        kubeconfig::copy_at(&self.dir, name, alias, &format!("{}{path}", self.server.url))?;
+        let user = self.user(alias);
+        std::fs::create_dir_all(user.home())?;
+        Ok(user)
+    }
+
     /// Adds a user with a client certificate; at most two groups.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Files that tell clients where the cluster is and who they are.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -36,6 +37,15 @@ pub(crate) fn write(dir: &Path, name: &str, server: &Server, credential: &Creden
     };
     write_private(&path, &serde_saphyr::to_string(&config(name, server, &user)).context("cannot write YAML")?)?;
     Ok(path)
+}
+
+/// Writes `ALIAS.kubeconfig`: that of `name`, but with another server address.
+pub(crate) fn copy_at(dir: &Path, name: &str, alias: &str, url: &str) -> Result<()> {
+    let from = dir.join(format!("{name}.kubeconfig"));
+    let text = fs::read_to_string(&from).with_context(|| format!("cannot read `{}`", from.display()))?;
+    let mut config: Value = serde_saphyr::from_str(&text)?;
+    *config.pointer_mut("/clusters/0/cluster/server").context("a kubeconfig without a server")? = url.into();
+    write_private(&dir.join(format!("{alias}.kubeconfig")), &serde_saphyr::to_string(&config)?)
 }
 
 fn config(name: &str, server: &Server, user: &Value) -> Value {
