@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -44,6 +45,7 @@ func runFakeKubelet() int {
 	clientCA := flags.String("client-ca-file", "", "who may call: kube-apiserver's kubelet client is signed by this")
 	logEvery := flags.Duration("log-every", 500*time.Millisecond, "a container writes one line of log this often")
 	forwards := flags.StringSlice("forward", nil, "PORT=ADDRESS: where a port of every pod leads, e.g. 5432=127.0.0.1:40123")
+	kubeconfig := flags.String("kubeconfig", "", "give pods that name no node one, with this credential")
 	if err := flags.Parse(os.Args[1:]); err != nil {
 		return complain(err)
 	}
@@ -54,6 +56,11 @@ func runFakeKubelet() int {
 	trust, err := clientTrust(*clientCA)
 	if err != nil {
 		return complain(err)
+	}
+	if *kubeconfig != "" {
+		if err := schedule(context.Background(), *kubeconfig); err != nil {
+			return complain(err)
+		}
 	}
 	k := &kubelet{containers: newContainers(*dir, *logEvery), forwards: mapped}
 	server := &http.Server{Addr: *listen, Handler: k.routes(), TLSConfig: trust, ReadHeaderTimeout: time.Minute}

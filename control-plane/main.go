@@ -4,8 +4,8 @@
 // kubectl) or, under any other name, by its first argument. Every applet but
 // `fake-kubelet` and `kwok-stages` is the upstream program, unchanged.
 //
-// Left out on purpose: a scheduler (pods of tests and demo name their node) and
-// everything that needs a container engine.
+// Left out on purpose: kube-scheduler, for which fake-kubelet gives out nodes in
+// turns, and everything that needs a container engine.
 package main
 
 import (

@@ -80,7 +80,7 @@ impl ControlPlane {
         let mut daemons = vec![
             start(layout.etcd(choices.durable))?,
             start(layout.api_server(&choices.api_server_args))?,
-            start(layout.kubelet(&choices.forwards))?,
+            start(layout.kubelet(&admin, &choices.forwards))?,
         ];
         ready(&kubeconfig::client(&admin).await?, &mut daemons).await?;
         daemons.push(start(layout.controllers(&controllers))?);
@@ -222,13 +222,14 @@ impl Layout<'_> {
         self.program("kwok", args)
     }
 
-    fn kubelet(&self, forwards: &[(u16, SocketAddr)]) -> Program {
+    fn kubelet(&self, admin: &Path, forwards: &[(u16, SocketAddr)]) -> Program {
         let mut args = vec![
             format!("--listen={}", loopback(self.kubelet)),
             format!("--dir={}", self.within("containers")),
             format!("--tls-cert-file={}", self.pki.path("kubelet.crt")),
             format!("--tls-private-key-file={}", self.pki.path("kubelet.key")),
             format!("--client-ca-file={}", self.pki.path("ca.crt")),
+            format!("--kubeconfig={}", admin.display()),
         ];
         args.extend(forwards.iter().map(|(port, address)| format!("--forward={port}={address}")));
         self.program("fake-kubelet", args)

@@ -4,7 +4,7 @@
 //! side; a cluster that is dropped, whose process is killed or whose test fails
 //! leaves no process behind, and no folder but the logs of a failure.
 //!
-//! Left out on purpose: a scheduler (pods name their node) and container images
+//! Left out on purpose: a real scheduler (pods get a node in turns) and container images
 //! (a pod's commands run on this host, as this user, in a folder of their own).
 
 mod apply;
