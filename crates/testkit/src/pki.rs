@@ -46,6 +46,8 @@ impl Pki {
 
         let front_proxy = authority("brevet-dev-front-proxy-ca")?;
         pki.write("front-proxy-ca.crt", &front_proxy.pem())?;
+        // For tests that issue what an impostor would show.
+        pki.write("front-proxy-ca.key", &front_proxy.key().serialize_pem())?;
         pki.write_identity("front-proxy-client", &issue(&front_proxy, FRONT_PROXY_CLIENT, &[], &[])?)?;
 
         pki.write_identity("apiserver", &pki.server("kube-apiserver")?)?;

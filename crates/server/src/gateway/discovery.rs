@@ -152,8 +152,24 @@ pub(super) fn openapi_document() -> Response<Body> {
     add("Grant", grants, described("accessgrants", "spec"), described("accessgrants", "status"));
     add("Evaluation", "What would be decided about a request. Stored nowhere.", open(), open());
     let info = json!({"title": "Brevet", "version": env!("CARGO_PKG_VERSION")});
-    let document = json!({"openapi": "3.0.0", "info": info, "paths": {}, "components": {"schemas": schemas}});
+    let document = json!({"openapi": "3.0.0", "info": info, "paths": paths(), "components": {"schemas": schemas}});
     reply::object(StatusCode::OK, &document)
+}
+
+/// `kubectl explain` finds a kind by a path that says its resource.
+fn paths() -> Map<String, Value> {
+    let path = |(plural, kind, verbs, _): &Served| {
+        let (method, action) = if verbs.contains(&"list") { ("get", "list") } else { ("post", "post") };
+        let reference = format!("#/components/schemas/dev.brevet.sessions.{VERSION}.{kind}");
+        let content = json!({"application/json": {"schema": {"$ref": reference}}});
+        let operation = json!({
+            "responses": {"200": {"description": "OK", "content": content}},
+            "x-kubernetes-action": action,
+            "x-kubernetes-group-version-kind": {"group": GROUP, "version": VERSION, "kind": kind},
+        });
+        (format!("/apis/{API_VERSION}/{plural}"), json!({method: operation}))
+    };
+    SERVED.iter().map(path).collect()
 }
 
 #[cfg(test)]
