@@ -10,7 +10,7 @@
 //! In reading order: who ([`subject`]), what ([`rules`], [`call`]), how long
 //! ([`length`], [`window`]), one ask ([`request`], [`role`]) and its exact
 //! [`terms`], what people said ([`decision`]), what is in force ([`grant`],
-//! [`permit`]), and what happens next (`lifecycle`, [`phase`]).
+//! [`permit`]), and what happens next ([`lifecycle`], [`phase`]).
 
 pub mod reason;
 
@@ -36,3 +36,5 @@ pub mod grant;
 pub mod permit;
 
 pub mod phase;
+
+pub mod lifecycle;

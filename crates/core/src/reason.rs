@@ -70,6 +70,8 @@ reasons! {
     DeliveryUnavailable,
     /// The role does not allow this way of delivery.
     DeliveryNotAllowed,
+    /// The grant of an earlier request of that name is still kept.
+    NameTaken,
     /// The person has too many open requests.
     TooManyOpen,
     /// A grant of an earlier request of that name is still kept.

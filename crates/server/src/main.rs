@@ -5,9 +5,11 @@
 //! A role whose task ends takes the process with it: a half-dead server would
 //! keep its place while access no longer ends.
 
+mod call;
 mod clock;
 mod controller;
 mod gateway;
+mod ground;
 mod guard;
 mod options;
 mod probes;

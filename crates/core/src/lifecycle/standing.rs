@@ -1,0 +1,133 @@
+//! What a request's status says, as a value.
+//!
+//! Promises: only two things in it are ever read back as truth: that the
+//! request is complete (then nothing more follows), and which grant was made
+//! from it. All else is derived anew, so an edited status gives nobody anything.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::{phase::Phase, rules::Dropped, terms::Terms};
+
+/// The conditions of an AccessRequest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RequestCondition {
+    /// Whether it passed the checks that come before people.
+    Evaluated,
+    /// Enough people agreed. Never false, never taken back.
+    Approved,
+    /// Refused. Never false, never taken back.
+    Denied,
+    /// Nothing follows.
+    Complete,
+}
+
+impl RequestCondition {
+    /// Every one, in order.
+    pub const ALL: [Self; 4] = [Self::Evaluated, Self::Approved, Self::Denied, Self::Complete];
+
+    /// The name as it stands on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Evaluated => "Evaluated",
+            Self::Approved => "Approved",
+            Self::Denied => "Denied",
+            Self::Complete => "Complete",
+        }
+    }
+}
+
+/// What a condition says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// True or False.
+    pub is_true: bool,
+    /// CamelCase.
+    pub reason: String,
+    /// For people.
+    pub message: String,
+    /// Since when, in whole seconds.
+    pub since: Timestamp,
+}
+
+/// An approval that counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// The approver's username.
+    pub approver: String,
+    /// The decision's name.
+    pub decision_name: String,
+    /// The decision's uid.
+    pub decision_uid: String,
+    /// When it was made.
+    pub at: Timestamp,
+}
+
+/// The status of an AccessRequest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestStatus {
+    /// For people.
+    pub phase: Phase,
+    /// Those that say something.
+    pub conditions: BTreeMap<RequestCondition, Said>,
+    /// What there is to approve, or was approved.
+    pub terms: Option<Terms>,
+    /// What was asked for and is not part of the terms.
+    pub dropped: Vec<Dropped>,
+    /// The approvals that count so far.
+    pub approvals: Vec<Counted>,
+    /// Name and uid of the grant.
+    pub grant: Option<(String, String)>,
+}
+
+impl Default for RequestStatus {
+    fn default() -> Self {
+        Self {
+            phase: Phase::Pending,
+            conditions: BTreeMap::new(),
+            terms: None,
+            dropped: Vec::new(),
+            approvals: Vec::new(),
+            grant: None,
+        }
+    }
+}
+
+impl RequestStatus {
+    /// Lets a condition say `reason`. What it said before with the same truth and reason keeps its
+    /// moment.
+    pub(crate) fn say(
+        &mut self,
+        condition: RequestCondition,
+        is_true: bool,
+        reason: impl ToString,
+        message: impl Into<String>,
+        now: Timestamp,
+    ) {
+        let reason = reason.to_string();
+        let before = self.conditions.get(&condition).filter(|said| said.is_true == is_true && said.reason == reason);
+        let since = before.map_or(whole_second(now), |said| said.since);
+        self.conditions.insert(condition, Said { is_true, reason, message: message.into(), since });
+    }
+
+    /// Whether the condition holds.
+    #[must_use]
+    pub fn holds(&self, condition: RequestCondition) -> bool {
+        self.conditions.get(&condition).is_some_and(|said| said.is_true)
+    }
+
+    /// Since when nothing follows.
+    #[must_use]
+    pub fn complete_since(&self) -> Option<Timestamp> {
+        self.conditions.get(&RequestCondition::Complete).filter(|said| said.is_true).map(|said| said.since)
+    }
+}
+
+/// The second `now` lies in. The wire knows no fractions, and what is written must read back equal.
+#[must_use]
+pub fn whole_second(now: Timestamp) -> Timestamp {
+    // Rounding towards the past cannot leave the range of timestamps but at its very start.
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}

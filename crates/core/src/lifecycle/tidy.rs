@@ -1,0 +1,63 @@
+//! What finished leaves: request, decisions and grant together, after a retention.
+//!
+//! Promises: nothing unfinished is removed; the grant goes only after the
+//! request's status says how it ended, or the request is gone.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    decision::Decision,
+    lifecycle::{
+        observed::{GrantSeen, Observed},
+        step::{Plan, Step},
+    },
+    request::Request,
+};
+
+/// A grant whose end is confirmed.
+pub(super) fn finished_grant(o: &Observed, seen: &GrantSeen, now: Timestamp, plan: &mut Plan) {
+    if seen.grant.is_deleting {
+        if seen.is_held {
+            plan.steps.push(Step::ReleaseGrant);
+        }
+        return;
+    }
+    let since = match (&o.request, &o.written) {
+        (Some(_), Some(written)) => written.complete_since(),
+        (Some(_), None) => None,
+        (None, _) => seen.grant.ended.as_ref().map(|ended| ended.at),
+    };
+    leave(o, since, now, plan, true);
+}
+
+/// A request that ended without a grant, or whose grant has gone before it.
+pub(super) fn finished_request(o: &Observed, request: &Request, now: Timestamp, plan: &mut Plan) {
+    if !request.is_deleting {
+        leave(o, o.written.as_ref().and_then(|written| written.complete_since()), now, plan, false);
+    }
+}
+
+/// Decisions about no request and no grant.
+pub(super) fn strays(o: &Observed, now: Timestamp, plan: &mut Plan) {
+    let youngest = o.decisions.iter().map(|d| d.created_at).max();
+    leave(o, youngest, now, plan, false);
+}
+
+fn leave(o: &Observed, since: Option<Timestamp>, now: Timestamp, plan: &mut Plan, has_grant: bool) {
+    let Some(since) = since else { return };
+    let stay = SignedDuration::from_secs(i64::from(o.limits.retention_seconds));
+    let Ok(until) = since.saturating_add(stay) else { return };
+    if now < until {
+        plan.wake_at = Some(until);
+        return;
+    }
+    plan.must_confirm = true;
+    let decisions = o.decisions.iter().filter(|d| !d.is_deleting).map(|d| Step::DeleteDecision(Box::new(Decision::clone(d))));
+    plan.steps.extend(decisions);
+    if has_grant {
+        plan.steps.push(Step::DeleteGrant);
+    }
+    if o.request.as_ref().is_some_and(|request| !request.is_deleting) {
+        plan.steps.push(Step::DeleteRequest);
+    }
+}
