@@ -20,7 +20,9 @@ async fn only_the_front_proxy_speaks_for_users() {
         let ask =
             async |shown: Shown| knock::ask(cluster, &shown, protocol, as_user("alice", Method::GET, &path)).await;
         assert_eq!(ask(Shown::FrontProxy).await.unwrap().0, StatusCode::OK);
-        assert_eq!(ask(Shown::Nothing).await.unwrap().0, StatusCode::UNAUTHORIZED);
+        let (code, body) = ask(Shown::Nothing).await.unwrap();
+        assert_eq!(code, StatusCode::UNAUTHORIZED);
+        assert!(body.contains("Unauthenticated"), "{body}");
         // The handshake itself fails.
         assert_eq!(ask(Shown::Named("somebody")).await, None);
         assert_eq!(ask(Shown::Named("system:kube-apiserver")).await, None);
