@@ -114,6 +114,53 @@ pub fn in_time(decision: &Decision, window: &Window) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// How a request stands by what people said, before there is a grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdicts<'a> {
+    /// Nobody whose word counts has spoken.
+    Open,
+    /// Approved; these count, in order of time, one for each person.
+    Approved(Vec<&'a Decision>),
+    /// Denied, by this decision.
+    Denied(&'a Decision),
+    /// Taken back, by this decision.
+    Withdrawn(&'a Decision),
+    /// Revoked before it was in force, by this decision.
+    Revoked(&'a Decision),
+}
+
+/// What the decisions that count add up to. The first word settles the matter;
+/// in the same second a refusal goes before an approval. Withdraw and Revoke
+/// end it at any time.
+#[must_use]
+pub fn settle<'a>(request: &Request, terms: &Terms, decisions: &'a [Decision]) -> Verdicts<'a> {
+    let mut counted: Vec<&Decision> =
+        decisions.iter().filter(|d| !d.is_deleting && weigh(d, request, Some(terms)).is_ok()).collect();
+    let rank = |verdict| match verdict {
+        Verdict::Withdraw => 0,
+        Verdict::Revoke => 1,
+        Verdict::Deny => 2,
+        Verdict::Approve => 3,
+    };
+    counted.sort_by(|a, b| (a.created_at, rank(a.verdict), &a.uid).cmp(&(b.created_at, rank(b.verdict), &b.uid)));
+    if let Some(end) = counted.iter().find(|d| matches!(d.verdict, Verdict::Withdraw | Verdict::Revoke)) {
+        return if end.verdict == Verdict::Withdraw { Verdicts::Withdrawn(end) } else { Verdicts::Revoked(end) };
+    }
+    match counted.first() {
+        None => Verdicts::Open,
+        Some(first) if first.verdict == Verdict::Deny => Verdicts::Denied(first),
+        Some(_) => {
+            let mut approvals: Vec<&Decision> = Vec::new();
+            for decision in counted.into_iter().filter(|d| d.verdict == Verdict::Approve) {
+                if !approvals.iter().any(|known| known.approver.is_same_person(&decision.approver)) {
+                    approvals.push(decision);
+                }
+            }
+            Verdicts::Approved(approvals)
+        }
+    }
+}
+
 fn is_same_set(one: &[String], other: &[String]) -> bool {
     one.iter().collect::<BTreeSet<_>>() == other.iter().collect::<BTreeSet<_>>()
 }

@@ -74,8 +74,6 @@ reasons! {
     NameTaken,
     /// The person has too many open requests.
     TooManyOpen,
-    /// A grant of an earlier request of that name is still kept.
-    NameTaken,
 
     // How a request or grant ended.
     /// Denied by a person.

@@ -82,11 +82,11 @@ fn sound_role<'a>(request: &Request, state: &'a RoleState) -> Result<&'a Role, R
     let name = &request.role;
     let refuse = |reason, message| Err(Refusal::new(reason, "spec.role", message));
     match state {
-        RoleState::Unknown(why) => Err(unseen("spec.role", &format!("the role (`{why}`)"))),
+        RoleState::Unknown => Err(unseen("spec.role", "the role")),
         RoleState::Missing => {
             refuse(Reason::RoleNotFound, format!("there is no role `{name}`; `kubectl brevet roles` lists them"))
         }
-        RoleState::NotAccepted(why) => {
+        RoleState::Unsound(why) => {
             refuse(Reason::RoleNotAccepted, format!("`{name}` cannot be used: {why}; tell its author"))
         }
         RoleState::Found(role) => match lint(role).first() {

@@ -24,11 +24,11 @@ pub enum RoleState {
     /// There, and all its ClusterRoles are.
     Found(Box<Role>),
     /// There, and not to be used: a ClusterRole is missing or cannot be read; why.
-    NotAccepted(String),
+    Unsound(String),
     /// No AccessRole of that name.
     Missing,
-    /// Could not be seen; what stood in the way.
-    Unknown(String),
+    /// Could not be seen.
+    Unknown,
 }
 
 /// One namespace.

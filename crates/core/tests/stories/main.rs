@@ -90,7 +90,7 @@ fn a_request_that_cannot_be_granted_is_refused_before_anybody_sees_it() {
 }
 
 #[test]
-fn a_refusal_before_the_grant_wins_and_after_it_comes_too_late() {
+fn the_first_word_settles_the_matter() {
     check(
         "
 10:00 alice asks R1: view-logs in shop for 30m  -> Pending
@@ -104,7 +104,7 @@ fn a_refusal_before_the_grant_wins_and_after_it_comes_too_late() {
 11:02 bob approves R2                           -> Withdrawn
 
 12:00 alice asks R3: view-logs in shop for 30m  -> Pending
-12:01 carol revokes R3                          -> Pending
+12:01 carol revokes R3                          -> Revoked
 12:02 bob approves R3                           -> Revoked
 
 13:00 alice asks R4: view-logs in shop for 30m  -> Pending

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use brevet_core::call::Call;
-use brevet_core::decision::{Decision, Verdict, in_time, weigh};
+use brevet_core::decision::{Decision, Verdict, Verdicts, in_time, settle, weigh};
 use brevet_core::digest::Digest;
 use brevet_core::grant::{Approval, Evidence, Grant, IdentityRef, stands};
 use brevet_core::length::Length;
@@ -178,14 +178,16 @@ impl World {
             return;
         }
         let about: Vec<Decision> = self.decisions.iter().filter(|d| d.request_uid == request.uid).cloned().collect();
-        let first = |verdict| about.iter().find(|d| d.verdict == verdict);
-        if first(Verdict::Withdraw).is_some() {
-            self.closed.insert(name.to_owned(), Reason::Withdrawn);
-        } else if first(Verdict::Deny).is_some() {
-            self.closed.insert(name.to_owned(), Reason::DeniedByPerson);
-        } else if let Some(approval) = first(Verdict::Approve).cloned() {
-            self.grant(name, &[approval]);
-        }
+        let closed = match settle(request, &self.terms[name], &about) {
+            Verdicts::Open => return,
+            Verdicts::Approved(approvals) => {
+                return self.grant(name, &approvals.into_iter().cloned().collect::<Vec<_>>());
+            }
+            Verdicts::Denied(_) => Reason::DeniedByPerson,
+            Verdicts::Withdrawn(_) => Reason::Withdrawn,
+            Verdicts::Revoked(_) => Reason::Revoked,
+        };
+        self.closed.insert(name.to_owned(), closed);
     }
 
     fn grant(&mut self, name: &str, approvals: &[Decision]) {
@@ -365,7 +367,7 @@ fn ground(role_name: &str) -> Ground {
     Ground {
         role: match (role(role_name), role_name) {
             (Some(role), _) => RoleState::Found(Box::new(role)),
-            (None, "unsound") => RoleState::NotAccepted("ClusterRole `gone` is missing".to_owned()),
+            (None, "unsound") => RoleState::Unsound("ClusterRole `gone` is missing".to_owned()),
             (None, _) => RoleState::Missing,
         },
         namespaces: BTreeMap::from([
