@@ -32,25 +32,28 @@ fn person(name: &str, uid: &str) -> Subject {
     Subject { username: name.to_owned(), uid: uid.to_owned(), groups: BTreeSet::new() }
 }
 
-/// A grant named `name` for `seconds` from `from`, with all it rests on.
-fn granted(name: &str, from: i64, seconds: u64) -> (Grant, Evidence) {
-    let rules = Rules::from_iter([Rule {
-        api_groups: set(&[""]),
-        resources: set(&["pods", "pods/log"]),
-        verbs: set(&["get", "watch"]),
-        resource_names: BTreeSet::new(),
-    }]);
-    let terms = Terms {
+fn terms(seconds: u64) -> Terms {
+    Terms {
         requester: "alice".to_owned(),
         requester_uid: "alice-uid".to_owned(),
         role: "view-logs".to_owned(),
-        rules,
+        rules: Rules::from_iter([Rule {
+            api_groups: set(&[""]),
+            resources: set(&["pods", "pods/log"]),
+            verbs: set(&["get", "watch"]),
+            resource_names: BTreeSet::new(),
+        }]),
         companions: Rules::default(),
         namespaces: vec!["shop".to_owned()],
         duration: Length::from_seconds(seconds).unwrap(),
         start_at: None,
         delivery: Delivery::Gateway,
-    };
+    }
+}
+
+/// A grant named `name` for `seconds` from `from`, with all it rests on.
+fn granted(name: &str, from: i64, seconds: u64) -> (Grant, Evidence) {
+    let terms = terms(seconds);
     let request = Request {
         name: name.to_owned(),
         uid: format!("{name}-request"),

@@ -79,7 +79,8 @@ fn look(
     status.dropped.clone_from(&proposal.dropped);
     status.say(RequestCondition::Evaluated, true, "TermsReady", "the terms wait for a decision", now);
     if o.is_name_taken {
-        let message = format!("the grant of an earlier request `{}` is still kept; ask under another name", request.name);
+        let message =
+            format!("the grant of an earlier request `{}` is still kept; ask under another name", request.name);
         close(status, Reason::NameTaken, message, now);
         plan.must_confirm = true;
         return None;

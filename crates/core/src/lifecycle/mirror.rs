@@ -14,13 +14,7 @@ use crate::{
 };
 
 /// The write that lets the request's status mirror its grant, unless it does.
-pub(super) fn step(
-    o: &Observed,
-    seen: &GrantSeen,
-    stage: &Stage,
-    is_confirmed: bool,
-    now: Timestamp,
-) -> Option<Step> {
+pub(super) fn step(o: &Observed, seen: &GrantSeen, stage: &Stage, is_confirmed: bool, now: Timestamp) -> Option<Step> {
     o.request.as_ref().filter(|request| !request.is_deleting)?;
     let written = o.written.clone().unwrap_or_default();
     if written.complete_since().is_some() {

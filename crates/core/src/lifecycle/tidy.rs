@@ -52,7 +52,8 @@ fn leave(o: &Observed, since: Option<Timestamp>, now: Timestamp, plan: &mut Plan
         return;
     }
     plan.must_confirm = true;
-    let decisions = o.decisions.iter().filter(|d| !d.is_deleting).map(|d| Step::DeleteDecision(Box::new(Decision::clone(d))));
+    let decisions =
+        o.decisions.iter().filter(|d| !d.is_deleting).map(|d| Step::DeleteDecision(Box::new(Decision::clone(d))));
     plan.steps.extend(decisions);
     if has_grant {
         plan.steps.push(Step::DeleteGrant);
