@@ -1,6 +1,6 @@
 //! `get`: one request: terms, approvals, window, history.
 
-use brevet_api::Phase;
+use brevet_api::{Condition, Phase};
 use jiff::Timestamp;
 use owo_colors::OwoColorize as _;
 
@@ -107,7 +107,11 @@ fn history(entry: &Entry) -> Vec<(Timestamp, String)> {
     let created = entry.request.metadata.creation_timestamp.as_ref().map(|at| (at.0, format!("asked by {requester}")));
     let approvals = entry.request.status.iter().flat_map(|status| &status.stages).flat_map(|stage| &stage.approvals);
     let approved = approvals.map(|approval| (approval.time.0, format!("approved by {}", plain(&approval.approver))));
-    let told = entry.conditions().into_iter().map(|condition| {
+    let mut conditions = entry.conditions();
+    // Request and grant tell the same end, each in its own status.
+    let word = |condition: &&Condition| (condition.reason.clone(), condition.message.clone());
+    conditions.dedup_by_key(|condition| word(condition));
+    let told = conditions.into_iter().map(|condition| {
         let message = if condition.message.is_empty() { String::new() } else { format!(": {}", condition.message) };
         let reason =
             if condition.reason == condition.type_ { String::new() } else { format!(" ({})", condition.reason) };
