@@ -4,8 +4,8 @@
 //! cluster. So it exists only while a replica serves.
 //!
 //! Promises: a replica that serves creates it and keeps its CA bundle in step;
-//! the last one that stops in order removes it. Silence is the controller's to
-//! notice.
+//! the last one that stops in order removes it, before it drains. Silence is the
+//! controller's to notice.
 
 use std::time::Duration;
 
@@ -66,14 +66,16 @@ impl Registration {
                 _ => limits::WATCH_RETRY,
             };
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                changed = bundle.changed() => changed?,
+                // First: what tells of changes may stop at the same moment.
+                biased;
                 () = stop.cancelled() => break,
+                changed = bundle.changed() => changed?,
+                () = tokio::time::sleep(pause) => {}
             }
         }
         // Failing leaves a registration that the controller removes.
         if let Err(error) = self.leave().await {
-            tracing::warn!(error = format!("{error:#}"), "the stop was not told to the cluster");
+            tracing::warn!(error = format!("{error:#}"), "the APIService could not be removed");
         }
         Ok(())
     }
@@ -123,15 +125,16 @@ impl Registration {
 
     /// An orderly stop.
     async fn leave(&self) -> anyhow::Result<()> {
-        if !lease::others_live(&self.client, &self.replica).await? {
-            let services: Api<APIService> = Api::all(self.client.clone());
-            let params = DeleteParams::default();
-            match tokio::time::timeout(limits::OWN_CALL_TIMEOUT, services.delete(NAME, &params)).await? {
-                Ok(_) => tracing::info!("removed the APIService: no other replica lives"),
-                Err(kube::Error::Api(status)) if status.code == 404 => {}
-                Err(error) => return Err(error).context("cannot remove the APIService"),
-            }
+        if lease::others_live(&self.client, &self.replica).await? {
+            return Ok(());
         }
-        lease::give_up(&self.client, &self.replica).await.context("cannot remove the replica's Lease")
+        let services: Api<APIService> = Api::all(self.client.clone());
+        let params = DeleteParams::default();
+        match tokio::time::timeout(limits::OWN_CALL_TIMEOUT, services.delete(NAME, &params)).await? {
+            Ok(_) => tracing::info!("removed the APIService: no other replica lives"),
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) => return Err(error).context("cannot remove the APIService"),
+        }
+        Ok(())
     }
 }

@@ -36,6 +36,8 @@ use crate::clock;
 /// Everything that is known, by uid.
 pub(super) struct Index {
     grants: BTreeMap<String, Grant>,
+    /// Uids of grants by name.
+    named: BTreeMap<String, String>,
     requests: BTreeMap<String, Request>,
     decisions: BTreeMap<String, Decision>,
     /// Uids of decisions by the uid of their request.
@@ -70,6 +72,7 @@ impl Index {
     pub(super) fn new(parts: Parts) -> Self {
         Self {
             grants: BTreeMap::new(),
+            named: BTreeMap::new(),
             requests: BTreeMap::new(),
             decisions: BTreeMap::new(),
             decided: BTreeMap::new(),
@@ -143,11 +146,12 @@ impl Index {
     fn put_grant(&mut self, object: &DynamicObject) -> u64 {
         let (name, uid) = (object.metadata.name.clone().unwrap_or_default(), uid(object).unwrap_or_default());
         // Another grant of that name was deleted, and its event has not come or never will.
-        let strangers: Vec<_> = self.grants.values().filter(|g| g.name == name && g.uid != uid).cloned().collect();
-        let mut ends = strangers.iter().map(|stranger| self.grant_is_gone(&stranger.name, &stranger.uid)).sum();
+        let stranger = self.named.get(&name).filter(|known| **known != uid).cloned();
+        let mut ends = stranger.map_or(0, |stranger| self.grant_is_gone(&name, &stranger));
         match read::<AccessGrant, Grant>(object) {
             Some(grant) => {
                 self.granted.entry(grant.request_uid.clone()).or_default().insert(uid.clone());
+                self.named.insert(name, uid.clone());
                 self.grants.insert(uid.clone(), grant);
                 ends += self.judge(&uid);
             }
@@ -161,6 +165,9 @@ impl Index {
         self.parts.streams.end_grant(uid, Reason::Deleted, clock::now());
         self.parts.tokens.remove(uid);
         let Some(grant) = self.grants.remove(uid) else { return 0 };
+        if self.named.get(name).is_some_and(|known| known == uid) {
+            self.named.remove(name);
+        }
         if let Some(granted) = self.granted.get_mut(&grant.request_uid) {
             granted.remove(uid);
             if granted.is_empty() {

@@ -81,8 +81,10 @@ impl ReplicaLease {
             let next = Instant::now() + pause;
             loop {
                 tokio::select! {
-                    () = tokio::time::sleep_until(next.into()) => break,
+                    // First: what tells of changes may stop at the same moment.
+                    biased;
                     () = stop.cancelled() => return Ok(()),
+                    () = tokio::time::sleep_until(next.into()) => break,
                     changed = acknowledged.changed() => {
                         changed?;
                         if acknowledged.borrow_and_update().ends > told_ends {

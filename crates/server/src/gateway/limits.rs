@@ -20,6 +20,9 @@ pub(super) const URI_BYTES_MAX: usize = 16 * 1024;
 /// Connections at once. kube-apiserver opens a handful; the rest is somebody else.
 pub(super) const CONNECTIONS_MAX: usize = 2_000;
 
+/// A connection without a certificate, good for a probe or a 401, lasts no longer.
+pub(super) const ANONYMOUS_CONNECTION_MAX: Duration = Duration::from_secs(10);
+
 /// Streams on one HTTP/2 connection; kube-apiserver opens another beyond it.
 pub(super) const STREAMS_PER_CONNECTION_MAX: u32 = 250;
 
@@ -99,6 +102,14 @@ pub(super) const RIGHTS_BELIEVED: Duration = Duration::from_secs(10);
 
 /// Answers about rights that are kept at once.
 pub(super) const RIGHTS_KEPT_MAX: u64 = 10_000;
+
+/// The body of an `evaluations` question.
+pub(super) const EVALUATION_BYTES_MAX: usize = 64 * 1024;
+
+/// Questions about a caller's standing rights that one evaluation may ask, and how many at once.
+pub(super) const QUESTIONS_MAX: usize = 512;
+/// See [`QUESTIONS_MAX`].
+pub(super) const QUESTIONS_AT_ONCE: usize = 16;
 
 /// Life of an elevation token, in seconds: the least Kubernetes issues.
 pub(super) const TOKEN_SECONDS: i64 = 600;

@@ -2,7 +2,7 @@
 //!
 //! In the order of a request's way: the [`door`] that says who calls, the
 //! [`route`] that says what for, the [`room`] that answers: [`discovery`], the
-//! [`views`], or the [`forward`]er, who asks the [`table`] for a permit, takes a
+//! [`views`], an [`evaluate`]d question, or the [`forward`]er, who asks the [`table`] for a permit, takes a
 //! [`token`], registers the exchange in [`streams`] and passes the bytes. Behind
 //! them: the [`feed`]s and the [`index`] that keep the table, [`contact`] that
 //! says whether it may be believed, and what keeps the replica in the cluster
@@ -26,6 +26,8 @@ mod route;
 mod room;
 
 mod discovery;
+mod evaluate;
+mod rights;
 mod views;
 
 mod forward;
@@ -64,10 +66,12 @@ use self::{
     apiservice::Registration,
     contact::{Contact, Way},
     door::{Door, tls},
+    evaluate::Evaluator,
     forward::Forwarder,
     index::{Acknowledged, Index, Parts},
     lease::ReplicaLease,
     receipt::Receipts,
+    rights::Rights,
     room::Room,
     serving::Serving,
     streams::Streams,
@@ -97,27 +101,55 @@ pub(crate) struct Options {
     replica: Option<String>,
 }
 
+/// Tasks that run until they are told to stop.
+type Tasks = JoinSet<anyhow::Result<()>>;
+
 /// Runs until `stop`.
 pub(crate) async fn run(options: Options, shared: Shared, stop: CancellationToken) -> anyhow::Result<()> {
-    let replica = options.replica.map_or_else(replica_name, |name| legal(&name));
+    let replica = options.replica.as_deref().map_or_else(replica_name, legal);
     let listener = TcpListener::bind(options.aggregated_listen)
         .await
         .with_context(|| format!("cannot listen on `{}` (--aggregated-listen)", options.aggregated_listen))?;
     tracing::info!(replica, address = %options.aggregated_listen, "the gateway starts");
+    // What keeps grants and deadlines goes on while the door drains.
+    let work = CancellationToken::new();
+    let registration = Registration::new(shared.client.clone(), &replica, options.apiservice_port);
+    let (parts, ways_in) = start(&shared, &replica, registration, listener, &stop, &work)?;
+    let outcome = until_stopped(parts, ways_in, &stop, &work).await;
+    // Last of all: from here on nobody need wait for this replica to acknowledge anything.
+    if let Err(error) = lease::give_up(&shared.client, &replica).await {
+        tracing::warn!(error = format!("{error:#}"), "the replica's Lease could not be removed");
+    }
+    outcome
+}
 
+/// Starts the parts that keep what is known, and the ways in.
+fn start(
+    shared: &Shared,
+    replica: &str,
+    registration: Registration,
+    listener: TcpListener,
+    stop: &CancellationToken,
+    work: &CancellationToken,
+) -> anyhow::Result<(Tasks, Tasks)> {
+    let client = || shared.client.clone();
     let contact = Arc::new(Contact::new());
     let receipts = Receipts::new(&shared.metrics);
     let (streams, ended) = Streams::new(receipts.clone());
     let table = Arc::new(Table::new(contact.clone(), shared.guard.clone()));
-    let tokens = Arc::new(Tokens::new(shared.client.clone()));
+    let tokens = Arc::new(Tokens::new(client()));
     let shelf = Arc::new(Shelf::new());
-    let (acknowledged, closed_up_to) = watch::channel(Acknowledged::default());
-    let serving = Serving::new(shared.client.clone(), shared.health.clone());
+    let rights = Rights::new(client());
     let trust = Arc::new(tls::TrustCell::empty());
+    let serving = Serving::new(client(), shared.health.clone());
+    let (acknowledged, closed_up_to) = watch::channel(Acknowledged::default());
 
-    let forwarder = Forwarder::new(&shared.config, table.clone(), tokens.clone(), streams.clone(), receipts)?;
-    let views = Arc::new(Views::new(shelf.clone(), shared.client.clone()));
-    let room = Room { table: table.clone(), views, forwarder };
+    let room = Room {
+        table: table.clone(),
+        views: Arc::new(Views::new(shelf.clone(), rights.clone())),
+        evaluator: Evaluator::new(client(), rights),
+        forwarder: Forwarder::new(&shared.config, table.clone(), tokens.clone(), streams.clone(), receipts)?,
+    };
     let acceptor = TlsAcceptor::from(tls::configure(serving.presented(), trust.clone())?);
     let door = Door { acceptor, trust: trust.clone(), room };
     let index = Index::new(Parts {
@@ -129,36 +161,54 @@ pub(crate) async fn run(options: Options, shared: Shared, stop: CancellationToke
         acknowledged,
     });
 
-    let mut tasks = JoinSet::new();
+    let (mut parts, mut ways_in) = (JoinSet::new(), JoinSet::new());
     let (sender, news) = mpsc::channel(NEWS_MAX);
     for (way, kind, plural) in [
         (Way::Grants, "AccessGrant", "accessgrants"),
         (Way::Requests, "AccessRequest", "accessrequests"),
         (Way::Decisions, "AccessDecision", "accessdecisions"),
     ] {
-        tasks.spawn(feed::follow(objects(&shared, kind, plural), way, sender.clone(), stop.clone()));
+        parts.spawn(feed::follow(objects(shared, kind, plural), way, sender.clone(), work.clone()));
     }
-    let registration = Registration::new(shared.client.clone(), &replica, options.apiservice_port);
-    let serves = {
-        let table = table.clone();
-        move || table.check_working().is_ok()
-    };
-    tasks.spawn(registration.run(serving.bundle(), serves, stop.clone()));
-    tasks.spawn(ReplicaLease::new(shared.client.clone(), &replica).run(contact.clone(), closed_up_to, stop.clone()));
-    tasks.spawn(front::run(shared.client.clone(), trust, shared.health.clone(), stop.clone()));
-    tasks.spawn(serving.run(stop.clone()));
-    tasks.spawn(streams.clone().run(ended, stop.clone()));
-    tasks.spawn(index.run(news, stop.clone()));
-    tasks.spawn(watch_contact(contact, streams, shared, stop.clone()));
-    tasks.spawn(door.serve(listener, stop.clone()));
+    parts.spawn(ReplicaLease::new(client(), replica).run(contact.clone(), closed_up_to, work.clone()));
+    parts.spawn(front::run(client(), trust, shared.health.clone(), work.clone()));
+    parts.spawn(streams.clone().run(ended, work.clone()));
+    parts.spawn(index.run(news, work.clone()));
+    parts.spawn(watch_contact(contact, streams, shared.clone(), work.clone()));
+    let serves = move || table.check_working().is_ok();
+    ways_in.spawn(registration.run(serving.bundle(), serves, stop.clone()));
+    parts.spawn(serving.run(work.clone()));
+    ways_in.spawn(door.serve(listener, stop.clone()));
+    Ok((parts, ways_in))
+}
 
+/// Waits for the first task to end, stops the others, the ways in before the rest.
+async fn until_stopped(
+    mut parts: Tasks,
+    mut ways_in: Tasks,
+    stop: &CancellationToken,
+    work: &CancellationToken,
+) -> anyhow::Result<()> {
     let mut outcome = Ok(());
-    while let Some(ended) = tasks.join_next().await {
-        // A gateway without one of its parts would admit what it cannot end.
+    loop {
+        let ended = tokio::select! {
+            Some(ended) = ways_in.join_next() => ended,
+            Some(ended) = parts.join_next() => {
+                // A gateway without one of its parts would admit what it cannot end.
+                ways_in.abort_all();
+                ended
+            }
+            else => return outcome,
+        };
         stop.cancel();
-        outcome = outcome.and(ended.context("a part of the gateway panicked").and_then(|result| result));
+        if ways_in.is_empty() {
+            work.cancel();
+        }
+        match ended {
+            Err(error) if error.is_cancelled() => {}
+            ended => outcome = outcome.and(ended.context("a part of the gateway panicked").and_then(|result| result)),
+        }
     }
-    outcome
 }
 
 fn objects(shared: &Shared, kind: &str, plural: &str) -> Api<DynamicObject> {

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use super::{
     discovery,
     door::{self, Visitor},
+    evaluate::Evaluator,
     forward::Forwarder,
     reply::{self, Body, Manner},
     route::{self, Route},
@@ -20,6 +21,7 @@ use super::{
 pub(super) struct Room {
     pub(super) table: Arc<Table>,
     pub(super) views: Arc<Views>,
+    pub(super) evaluator: Evaluator,
     pub(super) forwarder: Forwarder,
 }
 
@@ -48,7 +50,7 @@ impl door::Room for Room {
         match route {
             Route::Collection(view) => self.views.collection(visitor, view, method, headers, query).await,
             Route::Object(view, name) => self.views.object(&visitor, view, name, method, headers, query).await,
-            Route::Evaluations if method == Method::POST => reply::refusal(&no_evaluation(), Manner::Object),
+            Route::Evaluations if method == Method::POST => self.evaluator.answer(&visitor, body).await,
             Route::Token(_) if method == Method::POST => reply::refusal(&no_token(), Manner::Object),
             Route::Evaluations | Route::Token(_) => {
                 let message = "only a creation (POST) is served here";
@@ -66,10 +68,6 @@ impl door::Room for Room {
 fn no_token() -> Refusal {
     let message = "tokens are not handed out yet; use the grant through the gateway: `kubectl brevet use`";
     Refusal::new(Reason::DeliveryUnavailable, "", message)
-}
-
-fn no_evaluation() -> Refusal {
-    Refusal::new(Reason::NotServed, "", "evaluations are not answered yet")
 }
 
 fn nothing() -> Response<Body> {

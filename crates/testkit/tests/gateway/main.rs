@@ -9,9 +9,11 @@
 mod knock;
 mod made;
 
+mod asking;
 mod contact;
 mod doors;
 mod kubectl;
+mod replica;
 mod rights;
 mod streams;
 mod views;

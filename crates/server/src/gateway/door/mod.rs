@@ -96,11 +96,22 @@ impl<R: Room> Door<R> {
             chain: session.peer_certificates().map(|chain| chain.iter().map(|c| c.clone().into_owned()).collect()),
             believed: Mutex::new(None),
         });
-        if session.alpn_protocol() == Some(b"h2") {
+        let is_http2 = session.alpn_protocol() == Some(b"h2");
+        if is_http2 {
             own.keep_little_unsent(limits::NOT_SENT_LOW_WATER_BYTES);
-            self.serve_http2(stream, peer, streams, stop).await;
-        } else {
-            Task::owning(grip).run(self.serve_http1(stream, peer, stop)).await;
+        }
+        let is_anonymous = peer.chain.is_none();
+        let serving = async {
+            if is_http2 {
+                self.serve_http2(stream, peer, streams, stop).await;
+            } else {
+                Task::owning(grip).run(self.serve_http1(stream, peer, stop)).await;
+            }
+        };
+        if !is_anonymous {
+            serving.await;
+        } else if tokio::time::timeout(limits::ANONYMOUS_CONNECTION_MAX, serving).await.is_err() {
+            tracing::debug!("a connection without a certificate has lasted too long");
         }
     }
 

@@ -199,6 +199,11 @@ impl Forwarder {
             };
             let (response, used) = match sent {
                 Ok(Ok(sent)) => sent,
+                // kube-apiserver may close an unused connection at the moment it is used.
+                Ok(Err(UpstreamError::Broken(_))) if may_repeat && !is_repeated && stream.is_open() => {
+                    is_repeated = true;
+                    continue;
+                }
                 Ok(Err(error)) => return Err(unreachable(&error)),
                 Err(_) => return Err(late()),
             };

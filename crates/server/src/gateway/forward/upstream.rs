@@ -78,8 +78,8 @@ pub(super) enum UpstreamError {
     #[error("kube-apiserver cannot be reached: {0}")]
     Connect(#[source] std::io::Error),
     /// The connection broke; the call may have been carried out.
-    #[error("the connection to kube-apiserver broke")]
-    Broken(#[source] hyper::Error),
+    #[error("the connection to kube-apiserver broke: {0}")]
+    Broken(hyper::Error),
 }
 
 impl Upstream {

@@ -15,7 +15,6 @@ use std::sync::Arc;
 
 use brevet_core::reason::{Reason, Refusal};
 use http::{HeaderMap, Method, Response, StatusCode, header::ACCEPT};
-use kube::Client;
 use serde_json::{Value, json};
 
 use self::{
@@ -27,6 +26,7 @@ use super::{
     door::Visitor,
     query,
     reply::{self, Body, Manner},
+    rights::Rights,
     route::View,
 };
 use crate::clock;
@@ -45,8 +45,8 @@ enum Shape {
 }
 
 impl Views {
-    pub(super) fn new(shelf: Arc<Shelf>, client: Client) -> Self {
-        Self { shelf, sight: Sight::new(client) }
+    pub(super) fn new(shelf: Arc<Shelf>, rights: Rights) -> Self {
+        Self { shelf, sight: Sight(rights) }
     }
 
     /// A get.

@@ -1,0 +1,145 @@
+//! What would be decided about a request, and why: asked, answered, stored nowhere.
+//!
+//! Users can read neither ClusterRoles nor the namespaces of others; this tells
+//! them what a request of theirs would mean before they make it.
+//!
+//! Promises: the same check as the controller's, on the cluster of this moment;
+//! nothing about any object that is named. "Could not tell" is an answer of its
+//! own and never reads as a yes or a no.
+
+use brevet_api::{
+    TermsBlock, border,
+    sessions::{Evaluation, EvaluationStatus},
+};
+use brevet_core::{
+    reason::{Reason, Refusal},
+    request,
+    subject::Subject,
+    terms::Terms,
+};
+use futures::{StreamExt as _, stream};
+use http::{Response, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use kube::Client;
+
+use super::{
+    door::Visitor,
+    limits,
+    reply::{self, Body, Manner},
+    rights::{Act, Rights},
+};
+use crate::{clock, ground::Reader};
+
+/// Answers questions.
+pub(super) struct Evaluator {
+    ground: Reader,
+    rights: Rights,
+}
+
+impl Evaluator {
+    pub(super) fn new(client: Client, rights: Rights) -> Self {
+        Self { ground: Reader::new(client), rights }
+    }
+
+    /// The answer to the question in `body`.
+    pub(super) async fn answer(&self, visitor: &Visitor, body: Incoming) -> Response<Body> {
+        let bytes = match Limited::new(body, limits::EVALUATION_BYTES_MAX).collect().await {
+            Ok(collected) => collected.to_bytes(),
+            Err(_) => return reply::status(StatusCode::PAYLOAD_TOO_LARGE, None, "the question is too long or torn"),
+        };
+        let mut evaluation: Evaluation = match serde_json::from_slice(&bytes) {
+            Ok(evaluation) => evaluation,
+            Err(error) => {
+                let refusal = Refusal::new(Reason::Malformed, "", format!("the question cannot be read: {error}"));
+                return reply::refusal(&refusal, Manner::Object);
+            }
+        };
+        evaluation.status = Some(self.evaluate(visitor, &evaluation).await);
+        reply::object(StatusCode::CREATED, &evaluation)
+    }
+
+    async fn evaluate(&self, visitor: &Visitor, evaluation: &Evaluation) -> EvaluationStatus {
+        let now = clock::now();
+        let caller = Subject {
+            username: visitor.caller.username.clone(),
+            uid: visitor.caller.uid.clone().unwrap_or_default(),
+            groups: visitor.groups.iter().cloned().collect(),
+        };
+        let proposed = match border::question(&evaluation.spec, &caller, now) {
+            Err(refusal) => Err(refusal),
+            Ok(question) => {
+                let grounded = self.ground.ground(&question.role, &question.namespaces).await;
+                request::check(&question, &grounded.ground, now)
+            }
+        };
+        match proposed {
+            Err(refusal) => EvaluationStatus {
+                // What could not be seen is neither allowed nor not.
+                allowed: (!refusal.reason.is_transient()).then_some(false),
+                reason: refusal.reason.name(),
+                message: refusal.to_string(),
+                ..EvaluationStatus::default()
+            },
+            Ok(proposal) => EvaluationStatus {
+                allowed: Some(true),
+                reason: String::new(),
+                message: "the request would come before an approver".to_owned(),
+                added: self.added(visitor, &proposal.terms).await,
+                terms: Some(TermsBlock::from(&proposal.terms)),
+                dropped: proposal.dropped.iter().map(Into::into).collect(),
+                approvers: Vec::new(),
+            },
+        }
+    }
+
+    /// The rules of which the caller lacks at least a part; `None` where that is too much to find out.
+    async fn added(&self, visitor: &Visitor, terms: &Terms) -> Option<Vec<brevet_api::Rule>> {
+        let acts: Vec<(usize, Act)> = acts(terms)?;
+        let asked = stream::iter(acts).map(|(rule, act)| async move { (rule, self.rights.may(visitor, act).await) });
+        let mut lacking = std::collections::BTreeSet::new();
+        let mut answers = asked.buffer_unordered(limits::QUESTIONS_AT_ONCE);
+        while let Some((rule, answer)) = answers.next().await {
+            if !answer.ok()? {
+                lacking.insert(rule);
+            }
+        }
+        let rules = terms.rules.0.iter().chain(&terms.companions.0);
+        Some(rules.enumerate().filter(|(rule, _)| lacking.contains(rule)).map(|(_, rule)| rule.into()).collect())
+    }
+}
+
+/// Everything the terms allow, with the number of its rule; `None` where that is more than may be asked.
+fn acts(terms: &Terms) -> Option<Vec<(usize, Act)>> {
+    let or_all =
+        |items: Vec<&String>| if items.is_empty() { vec![String::new()] } else { items.into_iter().cloned().collect() };
+    let namespaces: Vec<String> = or_all(terms.namespaces.iter().collect());
+    let mut acts = Vec::new();
+    for (number, rule) in terms.rules.0.iter().chain(&terms.companions.0).enumerate() {
+        let names = or_all(rule.resource_names.iter().collect());
+        for group in &rule.api_groups {
+            for resource in &rule.resources {
+                let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+                for verb in &rule.verbs {
+                    for (name, namespace) in names.iter().flat_map(|name| namespaces.iter().map(move |ns| (name, ns))) {
+                        acts.push((
+                            number,
+                            Act {
+                                verb: verb.clone(),
+                                group: group.clone(),
+                                resource: resource.to_owned(),
+                                subresource: subresource.to_owned(),
+                                name: name.clone(),
+                                namespace: namespace.clone(),
+                            },
+                        ));
+                        if acts.len() > limits::QUESTIONS_MAX {
+                            return None;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    Some(acts)
+}
