@@ -58,7 +58,7 @@ control-plane: $(CONTROL_PLANE) $(CONTROL_PLANE_$(KUBERNETES)) ## build etcd, ku
 $(CONTROL_PLANE): $(wildcard control-plane/*.go control-plane/*.yaml) control-plane/go.mod control-plane/go.sum control-plane/build.sh
 	@control-plane/build.sh . v1.36.3 $(abspath $(dir $@))
 
-$(CONTROL_PLANE_1.30): control-plane/1.30/main.go control-plane/1.30/go.mod control-plane/1.30/go.sum $(CONTROL_PLANE)
+$(CONTROL_PLANE_1.30): control-plane/1.30/main.go control-plane/1.30/go.mod control-plane/1.30/go.sum control-plane/build.sh | $(CONTROL_PLANE)
 	@control-plane/build.sh 1.30 v1.30.14 $(abspath $(dir $@)) ../../control-plane/bin
 
 clean: ## remove everything that was built
