@@ -3,7 +3,7 @@
 //! Promises: a new CA or list of names is believed without a restart; a
 //! description that cannot be read shuts the door.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::TryStreamExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -51,8 +51,11 @@ async fn follow(maps: &Api<ConfigMap>, trust: &TrustCell, health: &Health) -> an
     take_in(Some(&map), trust, health);
     let version = map.metadata.resource_version.clone().unwrap_or_default();
     let params = WatchParams::default().fields(&format!("metadata.name={NAME}")).timeout(WATCH_SECONDS);
-    let mut events = std::pin::pin!(maps.watch(&params, &version).await?);
-    while let Some(event) = events.try_next().await? {
+    let watching = tokio::time::timeout(limits::OWN_CALL_TIMEOUT, maps.watch(&params, &version)).await?;
+    let mut events = std::pin::pin!(watching?);
+    // A watch that says nothing for longer than it lasts is dead.
+    let patience = Duration::from_secs(WATCH_SECONDS.into()) + limits::OWN_CALL_TIMEOUT;
+    while let Some(event) = tokio::time::timeout(patience, events.try_next()).await?? {
         match event {
             WatchEvent::Added(map) | WatchEvent::Modified(map) => take_in(Some(&map), trust, health),
             WatchEvent::Deleted(_) => take_in(None, trust, health),

@@ -8,7 +8,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use brevet_core::reason::Reason;
@@ -40,6 +40,8 @@ pub(super) struct Streams {
 #[derive(Default)]
 struct Open {
     last_id: u64,
+    /// When the timer looks next.
+    looks_at: Option<Instant>,
     by_grant: HashMap<String, OfGrant>,
 }
 
@@ -66,8 +68,12 @@ impl Streams {
         let mut open = self.lock();
         open.last_id += 1;
         let id = open.last_id;
+        let looks_in = open.looks_at.map_or(LOOK_EVERY, |at| at.saturating_duration_since(Instant::now()));
         let of_grant = open.by_grant.entry(grant).or_insert_with(|| {
-            self.earlier.notify_one();
+            // Seldom: the timer looks often enough for all but the last second of a grant.
+            if deadline.left() < looks_in {
+                self.earlier.notify_one();
+            }
             OfGrant { deadline, streams: HashMap::new() }
         });
         of_grant.streams.insert(id, stream.clone());
@@ -119,8 +125,11 @@ impl Streams {
     }
 
     fn until_next(&self) -> Duration {
-        let open = self.lock();
-        open.by_grant.values().map(|of_grant| of_grant.deadline.left()).min().unwrap_or(LOOK_EVERY).min(LOOK_EVERY)
+        let mut open = self.lock();
+        let nearest = open.by_grant.values().map(|of_grant| of_grant.deadline.left()).min().unwrap_or(LOOK_EVERY);
+        let pause = nearest.min(LOOK_EVERY);
+        open.looks_at = Some(Instant::now() + pause);
+        pause
     }
 
     fn end_what_is_due(&self) {

@@ -12,10 +12,12 @@ mod made;
 mod asking;
 mod contact;
 mod doors;
+mod hostile;
 mod kubectl;
 mod replica;
 mod rights;
 mod streams;
+mod upstream;
 mod views;
 
 use std::time::Duration;

@@ -259,6 +259,48 @@ fn check_in_time(cut: &Value, made: &Made) {
     assert!(late < CUT_LATENCY_MAX, "closed {late:?} after the deadline: {cut}");
 }
 
+/// Many enough to show a cost for each, few enough for a small machine.
+const MANY: usize = 300;
+
+#[tokio::test]
+async fn many_streams_end_together() {
+    let cluster = cluster().await;
+    let made = granted(cluster, &config_maps("shop", 15)).await;
+    let path = through(&made, "/api/v1/namespaces/shop/configmaps?watch=1");
+    let (mut connections, mut reading) = (Vec::new(), JoinSet::new());
+    for number in 0..MANY {
+        if number % 100 == 0 {
+            connections.push(knock::connect(cluster, &Shown::FrontProxy, Protocol::Http2).await.unwrap());
+        }
+        let request = as_user("alice", Method::GET, &path).body(Default::default()).unwrap();
+        let answer = connections.last_mut().unwrap().send(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let mut body = answer.into_body();
+        reading.spawn(async move {
+            let mut last = made::now();
+            while let Some(Ok(_)) = body.frame().await {
+                last = made::now();
+            }
+            last
+        });
+    }
+    assert!(made::now() < made.not_after, "the streams took too long to open");
+    while let Some(last) = reading.join_next().await {
+        let late = Duration::try_from(last.unwrap().duration_since(made.not_after)).unwrap_or(Duration::ZERO);
+        assert!(late < CUT_LATENCY_MAX, "a byte {late:?} after the deadline");
+    }
+    let mut late: Vec<u64> =
+        cuts(cluster, &made, MANY).await.iter().map(|cut| cut["late_ms"].as_u64().unwrap()).collect();
+    late.sort_unstable();
+    assert!(late[MANY - 1] <= 250, "the latest of {MANY} was ended {} ms late", late[MANY - 1]);
+    println!(
+        "{MANY} streams: p50 {} ms, p99 {} ms, max {} ms late",
+        late[MANY / 2],
+        late[MANY * 99 / 100],
+        late[MANY - 1]
+    );
+}
+
 #[tokio::test]
 async fn an_upload_stops_at_the_deadline() {
     let cluster = cluster().await;
