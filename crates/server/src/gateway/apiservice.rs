@@ -82,21 +82,20 @@ impl Registration {
 
     async fn look(&self, bundle: &str) -> anyhow::Result<()> {
         let services: Api<APIService> = Api::all(self.client.clone());
-        let wanted = self.spec(bundle);
         let params = PostParams::default();
         let looking = async {
-            match services.get_opt(NAME).await? {
-                Some(found) if found.spec.as_ref() == Some(&wanted) => {}
-                Some(found) => {
-                    services.replace(NAME, &params, &APIService { spec: Some(wanted), ..found }).await?;
-                    tracing::info!("updated the APIService");
-                }
-                None => {
-                    let metadata = ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() };
-                    let service = APIService { metadata, spec: Some(wanted), status: None };
-                    services.create(&params, &service).await?;
-                    tracing::info!("created the APIService");
-                }
+            let Some(found) = services.get_opt(NAME).await? else {
+                let metadata = ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() };
+                let service = APIService { metadata, spec: Some(self.spec(bundle, self.port)), status: None };
+                services.create(&params, &service).await?;
+                tracing::info!("created the APIService");
+                return Ok(());
+            };
+            let port = self.port_beside(&found).await;
+            let wanted = self.spec(bundle, port);
+            if found.spec.as_ref() != Some(&wanted) {
+                services.replace(NAME, &params, &APIService { spec: Some(wanted), ..found }).await?;
+                tracing::info!("updated the APIService");
             }
             Ok::<_, kube::Error>(())
         };
@@ -107,7 +106,20 @@ impl Registration {
         }
     }
 
-    fn spec(&self, bundle: &str) -> APIServiceSpec {
+    /// The port to write over `found`: ours, but another's while that one lives. Replicas of one
+    /// Service have one port; those of a test do not, and would take turns.
+    async fn port_beside(&self, found: &APIService) -> i32 {
+        let there = found.spec.as_ref().and_then(|spec| spec.service.as_ref()).and_then(|service| service.port);
+        match there {
+            Some(port) if port != self.port => {
+                let others = lease::others_live(&self.client, &self.replica).await;
+                if others.unwrap_or(true) { port } else { self.port }
+            }
+            _ => self.port,
+        }
+    }
+
+    fn spec(&self, bundle: &str, port: i32) -> APIServiceSpec {
         APIServiceSpec {
             ca_bundle: Some(ByteString(bundle.as_bytes().to_vec())),
             group: Some(brevet_api::sessions::GROUP.to_owned()),
@@ -115,7 +127,7 @@ impl Registration {
             service: Some(ServiceReference {
                 name: Some("brevet-gateway".to_owned()),
                 namespace: Some(SYSTEM.to_owned()),
-                port: Some(self.port),
+                port: Some(port),
             }),
             version: Some(brevet_api::VERSION.to_owned()),
             version_priority: 10,

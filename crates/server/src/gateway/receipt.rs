@@ -94,6 +94,17 @@ impl Receipts {
             self.lateness.observe(stream.late().unwrap_or_default().as_secs_f64());
             self.cuts.get_or_create(&Outcome { outcome: ending.cause.name() }).inc();
         }
+        if !stream.was_sent() {
+            self.count("Unsent".to_owned());
+            return tracing::info!(
+                grant = stream.about.grant,
+                holder = stream.about.holder,
+                verb = call.verb,
+                target_object = call.target,
+                status = call.status,
+                "could not forward a call"
+            );
+        }
         self.count("Forwarded".to_owned());
         tracing::info!(
             grant = stream.about.grant,

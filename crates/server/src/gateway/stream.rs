@@ -61,6 +61,8 @@ pub(super) struct Stream {
     /// The task towards the client.
     task: Arc<Task>,
     waker: AtomicWaker,
+    /// Whether anything was sent to kube-apiserver.
+    was_sent: AtomicBool,
     bytes_up: AtomicU64,
     bytes_down: AtomicU64,
 }
@@ -80,6 +82,7 @@ impl Stream {
             upstream: Mutex::default(),
             task: Task::current(),
             waker: AtomicWaker::new(),
+            was_sent: AtomicBool::new(false),
             bytes_up: AtomicU64::new(0),
             bytes_down: AtomicU64::new(0),
         }
@@ -128,6 +131,7 @@ impl Stream {
 
     /// Says which connection to kube-apiserver carries it. One that comes after the end is reset.
     pub(super) fn runs_over(&self, upstream: Grip) {
+        self.was_sent.store(true, Ordering::Relaxed);
         *lock(&self.upstream) = upstream;
         if self.has_ended.load(Ordering::Acquire) {
             std::mem::take(&mut *lock(&self.upstream)).reset();
@@ -168,6 +172,11 @@ impl Stream {
             self.ending().map_or(Poll::Pending, Poll::Ready)
         })
         .await
+    }
+
+    /// Whether kube-apiserver may have seen any of it.
+    pub(super) fn was_sent(&self) -> bool {
+        self.was_sent.load(Ordering::Relaxed)
     }
 
     /// Counts bytes from the client.

@@ -49,6 +49,8 @@ struct Slot {
 /// A token, for one identity, until it is old.
 pub(super) struct Minted {
     identity_uid: String,
+    /// Names the token without being one.
+    id: String,
     secret: SecretString,
     old_at: Instant,
 }
@@ -93,7 +95,8 @@ impl Tokens {
             Ok(minted) => {
                 let minted = Arc::new(minted);
                 *slot.lock() = Some(minted.clone());
-                tracing::info!(grant_uid, identity = identity.name, "minted a token");
+                // The second key of an inner event: kube-apiserver's audit log names this id.
+                tracing::info!(grant_uid, identity = identity.name, token_id = minted.id, "minted a token");
                 Ok(minted)
             }
             Err(error) => serves(limits::TOKEN_LEAST_LEFT).ok_or(error),
@@ -146,11 +149,12 @@ impl Tokens {
             .map_err(|_| TokenError::Late)?
             .map_err(|error| TokenError::Refused(Box::new(error)))?;
         let secret = SecretString::from(answer.status.ok_or(TokenError::Stranger)?.token);
-        if uid_in(&secret).as_deref() != Some(identity.uid.as_str()) {
+        let claims = Claims::read(&secret).ok_or(TokenError::Stranger)?;
+        if claims.uid != identity.uid {
             return Err(TokenError::Stranger);
         }
         let life = Duration::from_secs(limits::TOKEN_SECONDS.unsigned_abs());
-        Ok(Minted { identity_uid: identity.uid.clone(), secret, old_at: asked_at + life })
+        Ok(Minted { identity_uid: claims.uid, id: claims.id, secret, old_at: asked_at + life })
     }
 }
 
@@ -175,12 +179,23 @@ impl Minted {
     }
 }
 
-/// The ServiceAccount's uid in the token. It came from kube-apiserver over TLS,
-/// so its signature is not checked again.
-fn uid_in(token: &SecretString) -> Option<String> {
-    let payload = token.expose_secret().split('.').nth(1)?;
-    let claims: serde_json::Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
-    Some(claims.get("kubernetes.io")?.pointer("/serviceaccount/uid")?.as_str()?.to_owned())
+/// What a token says of itself. It came from kube-apiserver over TLS, so its
+/// signature is not checked again.
+struct Claims {
+    /// The ServiceAccount's.
+    uid: String,
+    /// Empty below Kubernetes 1.30.
+    id: String,
+}
+
+impl Claims {
+    fn read(token: &SecretString) -> Option<Self> {
+        let payload = token.expose_secret().split('.').nth(1)?;
+        let claims: serde_json::Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+        let uid = claims.get("kubernetes.io")?.pointer("/serviceaccount/uid")?.as_str()?.to_owned();
+        let id = claims.get("jti").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+        Some(Self { uid, id })
+    }
 }
 
 #[cfg(test)]
@@ -192,11 +207,12 @@ mod tests {
     }
 
     #[test]
-    fn the_uid_is_read_from_the_token() {
-        let claims = serde_json::json!({"kubernetes.io": {"serviceaccount": {"name": "e-1", "uid": "u-1"}}});
-        assert_eq!(uid_in(&token(&claims)).as_deref(), Some("u-1"));
-        assert_eq!(uid_in(&token(&serde_json::json!({"sub": "u-1"}))), None);
-        assert_eq!(uid_in(&"nonsense".into()), None);
+    fn uid_and_id_are_read_from_the_token() {
+        let account = serde_json::json!({"serviceaccount": {"name": "e-1", "uid": "u-1"}});
+        let claims = Claims::read(&token(&serde_json::json!({"kubernetes.io": account, "jti": "j-1"}))).unwrap();
+        assert_eq!((claims.uid.as_str(), claims.id.as_str()), ("u-1", "j-1"));
+        assert!(Claims::read(&token(&serde_json::json!({"sub": "u-1"}))).is_none());
+        assert!(Claims::read(&"nonsense".into()).is_none());
     }
 
     #[test]
@@ -204,6 +220,7 @@ mod tests {
         let identity = |uid: &str| IdentityRef { name: "e-1".to_owned(), uid: uid.to_owned() };
         let minted = Minted {
             identity_uid: "u-1".to_owned(),
+            id: String::new(),
             secret: "t".into(),
             old_at: Instant::now() + Duration::from_secs(60),
         };

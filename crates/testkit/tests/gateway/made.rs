@@ -56,6 +56,7 @@ pub(crate) struct Made {
     pub(crate) uid: String,
     pub(crate) not_after: Timestamp,
     pub(crate) identity: String,
+    identity_uid: String,
     pub(crate) decision: String,
 }
 
@@ -85,8 +86,18 @@ impl Ask {
     }
 }
 
-/// Makes the grant, ready.
+/// Makes the grant, ready, with an identity of its own.
 pub(crate) async fn grant(hands: &Hands, ask: &Ask) -> Result<Made> {
+    let identity = identity(hands, ask).await?;
+    grant_as(hands, ask, identity).await
+}
+
+/// Makes a grant that shares the identity of another with equal rules.
+pub(crate) async fn grant_beside(hands: &Hands, ask: &Ask, other: &Made) -> Result<Made> {
+    grant_as(hands, ask, (other.identity.clone(), other.identity_uid.clone())).await
+}
+
+async fn grant_as(hands: &Hands, ask: &Ask, identity: (String, String)) -> Result<Made> {
     let request = request(hands, ask).await?;
     let requester = request.spec.requester.clone();
     let terms = Terms {
@@ -104,7 +115,6 @@ pub(crate) async fn grant(hands: &Hands, ask: &Ask) -> Result<Made> {
     let request_ref = ObjectRef { name: name.clone(), uid: request.metadata.uid.clone().context("a uid")? };
     let decision = decision(hands, ask, &request_ref, &requester, &terms).await?;
     let decision_name = decision.metadata.name.clone().context("a name")?;
-    let identity = identity(hands, ask).await?;
     let now = this_second()?;
     let not_after = now + SignedDuration::from_secs(ask.seconds);
     let spec = AccessGrantSpec {
@@ -136,6 +146,7 @@ pub(crate) async fn grant(hands: &Hands, ask: &Ask) -> Result<Made> {
         uid: stored.metadata.uid.context("a uid")?,
         not_after,
         identity: identity.0,
+        identity_uid: identity.1,
         decision: decision_name,
     })
 }
