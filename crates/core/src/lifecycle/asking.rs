@@ -15,7 +15,7 @@ use crate::{
         step::{NewGrant, Plan, Step, Wait},
         tidy,
     },
-    phase::{self, Phase},
+    phase::Phase,
     reason::Reason,
     request::{self, Request},
     terms::Terms,
@@ -53,7 +53,7 @@ fn look(
 ) -> Option<NewGrant> {
     if status.grant.is_some() {
         // There was a grant, and it is gone with its finalizer: never make another.
-        close(status, Reason::Deleted, "its grant was removed; ask again", now);
+        status.close(Reason::Deleted, "its grant was removed; ask again", now);
         plan.must_confirm = true;
         return None;
     }
@@ -68,8 +68,7 @@ fn look(
             return None;
         }
         Err(refusal) => {
-            status.say(RequestCondition::Evaluated, false, refusal.reason, refusal.to_string(), now);
-            close(status, refusal.reason, refusal.to_string(), now);
+            *status = std::mem::take(status).refused(&refusal, now);
             plan.must_confirm = true;
             return None;
         }
@@ -81,7 +80,7 @@ fn look(
     if o.is_name_taken {
         let message =
             format!("the grant of an earlier request `{}` is still kept; ask under another name", request.name);
-        close(status, Reason::NameTaken, message, now);
+        status.close(Reason::NameTaken, message, now);
         plan.must_confirm = true;
         return None;
     }
@@ -103,11 +102,11 @@ fn heed(
     let patience = SignedDuration::from_secs(i64::from(o.limits.approval_seconds_max));
     let decide_by = request.created_at.saturating_add(patience).unwrap_or(Timestamp::MAX);
     match verdicts {
-        Verdicts::Withdrawn(by) => close(status, Reason::Withdrawn, told("taken back", by), now),
-        Verdicts::Revoked(by) => close(status, Reason::Revoked, told("revoked", by), now),
-        Verdicts::Denied(by) => close(status, Reason::DeniedByPerson, told("denied", by), now),
+        Verdicts::Withdrawn(by) => status.close(Reason::Withdrawn, told("taken back", by), now),
+        Verdicts::Revoked(by) => status.close(Reason::Revoked, told("revoked", by), now),
+        Verdicts::Denied(by) => status.close(Reason::DeniedByPerson, told("denied", by), now),
         Verdicts::Open | Verdicts::Approved(_) if now >= decide_by => {
-            close(status, Reason::ApprovalTimeout, "nobody decided in time; ask again", now);
+            status.close(Reason::ApprovalTimeout, "nobody decided in time; ask again", now);
         }
         Verdicts::Open => {
             status.approvals = Vec::new();
@@ -126,16 +125,6 @@ fn heed(
 fn timely(o: &Observed, grounded: &Grounded) -> Vec<Decision> {
     let is_timely = |d: &&Decision| d.verdict != Verdict::Approve || d.created_at >= grounded.youngest;
     o.decisions.iter().filter(is_timely).cloned().collect()
-}
-
-/// The request is over without a grant, for good.
-fn close(status: &mut RequestStatus, reason: Reason, message: impl Into<String>, now: Timestamp) {
-    let message = message.into();
-    status.phase = phase::of_end(reason);
-    if status.phase == Phase::Denied {
-        status.say(RequestCondition::Denied, true, reason, message.clone(), now);
-    }
-    status.say(RequestCondition::Complete, true, reason, message, now);
 }
 
 fn new_grant(request: &Request, terms: &Terms, by: &[&Decision], now: Timestamp) -> Option<NewGrant> {

@@ -55,8 +55,8 @@ pub struct Part {
     pub is_deleting: bool,
     /// Whether rules, subject, reference and label are as they were written.
     pub is_as_written: bool,
-    /// The seal it bears; anchors only.
-    pub seal: Option<Digest>,
+    /// The seal it bears, as base32; anchors only.
+    pub seal: Option<String>,
 }
 
 impl Part {
@@ -111,8 +111,8 @@ pub fn fault(terms: &Terms, uid: &str, parts: &[Part]) -> Option<String> {
         return Some("the ServiceAccount of its identity was recreated".to_owned());
     }
     let sealed = seal(parts.iter().filter(|p| p.kind != PartKind::Anchor).map(|p| p.uid.as_str()));
-    let borne = parts.iter().find(|p| p.kind == PartKind::Anchor).and_then(|p| p.seal);
-    (borne != Some(sealed)).then(|| "a part of its identity was recreated".to_owned())
+    let borne = parts.iter().find(|p| p.kind == PartKind::Anchor).and_then(|p| p.seal.clone());
+    (borne != Some(sealed.base32())).then(|| "a part of its identity was recreated".to_owned())
 }
 
 fn told_place(namespace: &str) -> String {

@@ -8,7 +8,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::{phase::Phase, rules::Dropped, terms::Terms};
+use crate::{
+    phase::{self, Phase},
+    reason::{Reason, Refusal},
+    rules::Dropped,
+    terms::Terms,
+};
 
 /// The conditions of an AccessRequest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,6 +115,25 @@ impl RequestStatus {
         let before = self.conditions.get(&condition).filter(|said| said.is_true == is_true && said.reason == reason);
         let since = before.map_or(whole_second(now), |said| said.since);
         self.conditions.insert(condition, Said { is_true, reason, message: message.into(), since });
+    }
+
+    /// As it is when the request is refused, for good, before anybody could decide.
+    #[must_use]
+    pub fn refused(mut self, refusal: &Refusal, now: Timestamp) -> Self {
+        let (reason, message) = (refusal.reason, refusal.to_string());
+        self.say(RequestCondition::Evaluated, false, reason, message.clone(), now);
+        self.close(reason, message, now);
+        self
+    }
+
+    /// The request is over without a grant, for good.
+    pub(crate) fn close(&mut self, reason: Reason, message: impl Into<String>, now: Timestamp) {
+        let message = message.into();
+        self.phase = phase::of_end(reason);
+        if self.phase == Phase::Denied {
+            self.say(RequestCondition::Denied, true, reason, message.clone(), now);
+        }
+        self.say(RequestCondition::Complete, true, reason, message, now);
     }
 
     /// Whether the condition holds.
