@@ -1,7 +1,7 @@
 //! `explain`: what a task would give, what that adds, and who may approve.
 //!
-//! Promises: the rules are the server's, worked out as for a real request; what they add is worked out
-//! here, against what the cluster says one has.
+//! Promises: the rules are the server's, worked out as for a real request; so is what they add, or else
+//! it is worked out here, against what the cluster says one has.
 //!
 //! Left out on purpose: aggregated roles of others; who may approve is told as a right, because people
 //! may not read bindings.
@@ -36,7 +36,7 @@ pub(super) async fn run(cluster: &Cluster, args: &ExplainArgs) -> anyhow::Result
     let question = prepared.question;
     let mut evaluation = evaluate(cluster, question.clone()).await?;
     let mut status = evaluation.status.take().unwrap_or_default();
-    if let Some(terms) = &status.terms {
+    if let (Some(terms), None) = (&status.terms, &status.added) {
         let granted = terms.rules.iter().chain(&terms.companions).cloned().collect::<Vec<_>>();
         status.added = Some(added(cluster, &question.namespaces, granted).await?);
     }
@@ -54,9 +54,11 @@ pub(super) async fn run(cluster: &Cluster, args: &ExplainArgs) -> anyhow::Result
         Format::Table | Format::Wide => {
             let mut lines = head(&question.role, prepared.role.as_ref());
             lines.extend(body(&question.namespaces, &status));
-            lines.extend(approvers(&question.role, &question.namespaces, &status));
-            lines.push(String::new());
-            lines.push(format!("Ask for it: {}", command(&question)));
+            if status.allowed == Some(true) {
+                lines.extend(approvers(&question.role, &question.namespaces, &status));
+                lines.push(String::new());
+                lines.push(format!("Ask for it: {}", command(&question)));
+            }
             print::result(&lines.join("\n"))?;
         }
     }
