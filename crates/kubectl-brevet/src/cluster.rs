@@ -1,7 +1,8 @@
 //! The one client of this program: who I am, the views, and errors turned into problems.
 //!
 //! Promises: every call ends within [`CALL_TIME_MAX`]; nothing is retried behind the user's back
-//! (kube's own retry would take minutes); what the server says is kept word for word.
+//! (kube's own retry would take minutes); what the server says is kept word for word, but for the
+//! frame that admission puts around a policy's words.
 //!
 //! Left out on purpose: reading custom resources of others. People may create requests and decisions;
 //! they read them back through the views of the aggregated API.
@@ -25,6 +26,9 @@ pub(crate) const CALL_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// The longest it may take to reach the server at all.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Where the words of an admission policy begin.
+const POLICY_FRAME_END: &str = " denied request: ";
 
 /// A cluster as the user reaches it.
 pub(crate) struct Cluster {
@@ -144,10 +148,16 @@ pub(crate) fn problem(doing: &str, error: &kube::Error) -> Problem {
 
 /// What the server answered.
 fn answered(doing: &str, status: &Status) -> Problem {
-    let said =
-        if status.message.is_empty() { format!("the server answered {}", status.code) } else { status.message.clone() };
+    let policy = status.message.split_once(POLICY_FRAME_END).map(|(_, words)| words.to_owned());
+    let is_by_policy = policy.is_some();
+    let said = match policy {
+        Some(words) => words,
+        None if status.message.is_empty() => format!("the server answered {}", status.code),
+        None => status.message.clone(),
+    };
     let problem = Problem::failed(format!("cannot {doing}")).with(outcome(status.code));
     match status.code {
+        _ if is_by_policy => problem.why(said),
         401 => problem
             .why(format!("the cluster does not accept your credential: {said}"))
             .next("log in again, then see: kubectl auth whoami"),
@@ -211,6 +221,8 @@ mod tests {
     fn what_the_server_says_is_kept() {
         let text = answer(422, "spec.duration: `9h` is longer than `4h`").to_string();
         assert_eq!(text, "error: cannot create the request\n  why:  spec.duration: `9h` is longer than `4h`");
+        let framed = "accessdecisions.brevet.dev \"a\" is forbidden: ValidatingAdmissionPolicy 'd' with binding 'd' denied request: nobody approves their own request";
+        assert!(answer(403, framed).to_string().ends_with("\n  why:  nobody approves their own request"));
         assert!(answer(404, "404 page not found").to_string().contains("does not serve Brevet's API"));
     }
 }
