@@ -89,16 +89,22 @@ impl Feed {
                     continue;
                 }
             };
-            loop {
+            let mut failures = 0;
+            // A resourceVersion that the server has never reached (a restored etcd) fails for ever.
+            while failures < limits::WATCH_FAILURES_MAX {
+                let begun = Instant::now();
                 match self.leg(&mut version).await {
-                    Ok(LegEnd::Over) => {}
+                    Ok(LegEnd::Over) => failures = 0,
                     Ok(LegEnd::TooOld) => break,
                     Ok(LegEnd::Stopped) => return,
                     Err(error) => {
+                        failures += 1;
                         tracing::warn!(way = ?self.way, error = format!("{error:#}"), "watching failed");
-                        tokio::time::sleep(limits::WATCH_RETRY).await;
                     }
                 }
+                // Legs that fail or end at once must not become a hot loop.
+                let left = limits::WATCH_RETRY.saturating_sub(begun.elapsed());
+                tokio::time::sleep(left).await;
             }
         }
     }

@@ -85,6 +85,9 @@ pub(super) const WATCH_LEG_TIMEOUT: Duration = Duration::from_secs(7);
 /// Between two attempts to watch again.
 pub(super) const WATCH_RETRY: Duration = Duration::from_millis(500);
 
+/// Legs that may fail in a row before everything is listed again.
+pub(super) const WATCH_FAILURES_MAX: u32 = 3;
+
 /// Objects per page of a list of our own.
 pub(super) const LIST_PAGE: u32 = 500;
 

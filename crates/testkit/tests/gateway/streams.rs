@@ -165,6 +165,64 @@ async fn a_busy_watch_is_silent_after_the_deadline() {
     }
 }
 
+/// The field `number` of a protobuf message, where it holds bytes.
+fn field(message: &[u8], number: u8) -> Option<Vec<u8>> {
+    let mut rest = message;
+    let varint = |rest: &mut &[u8]| {
+        let (mut value, mut shift) = (0_usize, 0);
+        while let Some((byte, others)) = rest.split_first() {
+            *rest = others;
+            value |= usize::from(byte & 0x7f) << shift;
+            shift += 7;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        value
+    };
+    while let Some((tag, others)) = rest.split_first() {
+        rest = others;
+        let length = varint(&mut rest);
+        if tag & 7 == 2 {
+            let (bytes, others) = rest.split_at(length);
+            rest = others;
+            if tag >> 3 == number {
+                return Some(bytes.to_vec());
+            }
+        }
+    }
+    None
+}
+
+#[tokio::test]
+async fn a_watch_in_protobuf_is_told_why_it_ends() {
+    let cluster = cluster().await;
+    let made = granted(cluster, &config_maps("shop", 4)).await;
+    let path = through(&made, "/api/v1/namespaces/shop/configmaps?watch=1");
+    let mut connection = knock::connect(cluster, &Shown::FrontProxy, Protocol::Http2).await.unwrap();
+    let accept = "application/vnd.kubernetes.protobuf;stream=watch,application/vnd.kubernetes.protobuf";
+    let request = as_user("alice", Method::GET, &path).header("accept", accept).body(Default::default()).unwrap();
+    let answer = connection.send(request).await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "application/vnd.kubernetes.protobuf;stream=watch");
+    let bytes = answer.into_body().collect().await.unwrap().to_bytes().to_vec();
+
+    let (mut events, mut rest) = (Vec::new(), bytes.as_slice());
+    while !rest.is_empty() {
+        let (length, others) = rest.split_at(4);
+        let (event, others) = others.split_at(u32::from_be_bytes(length.try_into().unwrap()) as usize);
+        let envelope = field(&field(event, 2).unwrap(), 1).unwrap();
+        let unknown = envelope.strip_prefix(b"k8s\0").expect("the envelope of kube-apiserver").to_vec();
+        let kind = field(&field(&unknown, 1).unwrap(), 2).unwrap();
+        events.push((field(event, 1).unwrap(), kind, field(&unknown, 2).unwrap()));
+        rest = others;
+    }
+    let (theirs, ours) = (&events[0], events.last().unwrap());
+    assert_eq!((theirs.0.as_slice(), theirs.1.as_slice()), (&b"ADDED"[..], &b"ConfigMap"[..]));
+    assert_eq!((ours.0.as_slice(), ours.1.as_slice()), (&b"ERROR"[..], &b"Status"[..]));
+    let message = String::from_utf8(field(&ours.2, 3).unwrap()).unwrap();
+    assert!(message.contains(&format!("grant `{}` ended at", made.name)), "{message}");
+}
+
 /// A namespace with far more in it than any buffer between us and the API server.
 async fn heavy(cluster: &Cluster) -> String {
     let namespace = cluster.namespace().await.unwrap();

@@ -10,6 +10,7 @@
 
 mod body;
 mod headers;
+mod protobuf;
 mod upstream;
 mod words;
 

@@ -10,6 +10,7 @@ use http::{
     header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
 };
 
+use super::protobuf::{self, Frames};
 use crate::gateway::reply;
 
 /// How an answer can end.
@@ -17,6 +18,8 @@ use crate::gateway::reply;
 pub(super) enum Format {
     /// A watch in JSON: one event a line.
     Events,
+    /// A watch in protobuf: one event a frame.
+    Frames,
     /// A log that is followed: lines of text.
     Lines,
     /// Anything else: it ends where it stands.
@@ -27,7 +30,8 @@ pub(super) enum Format {
 #[derive(Debug)]
 pub(super) struct Edge {
     format: Format,
-    is_at_boundary: bool,
+    ends_a_line: bool,
+    frames: Frames,
 }
 
 impl Format {
@@ -41,6 +45,8 @@ impl Format {
         let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if call.verb == "watch" && content_type.starts_with("application/json") {
             Self::Events
+        } else if call.verb == "watch" && content_type.starts_with("application/vnd.kubernetes.protobuf;stream=watch") {
+            Self::Frames
         } else if call.subresource == "log" && call.is_long_running() && content_type.starts_with("text/plain") {
             Self::Lines
         } else {
@@ -52,34 +58,40 @@ impl Format {
 impl Edge {
     /// An answer that has not begun.
     pub(super) fn new(format: Format) -> Self {
-        Self { format, is_at_boundary: true }
+        Self { format, ends_a_line: true, frames: Frames::default() }
     }
 
     /// Takes note of bytes that pass.
     pub(super) fn passes(&mut self, bytes: &[u8]) {
-        if let Some(last) = bytes.last() {
-            self.is_at_boundary = *last == b'\n';
+        match self.format {
+            Format::Frames => self.frames.passes(bytes),
+            _ => self.ends_a_line = bytes.last().map_or(self.ends_a_line, |last| *last == b'\n'),
         }
+    }
+
+    fn is_at_boundary(&self) -> bool {
+        self.ends_a_line && self.frames.is_at_boundary()
     }
 
     /// What to say at the end; nothing where nothing can be said.
     pub(super) fn last_words(&self, sentence: &str) -> Option<Bytes> {
         match self.format {
-            Format::Events if self.is_at_boundary => {
+            Format::Frames if self.is_at_boundary() => Some(protobuf::error_event(sentence, "Forbidden", 403)),
+            Format::Events if self.is_at_boundary() => {
                 let status = reply::status_object(StatusCode::FORBIDDEN, None, sentence);
                 Some(Bytes::from(format!("{}\n", serde_json::json!({"type": "ERROR", "object": status}))))
             }
             Format::Lines => {
-                let start = if self.is_at_boundary { "" } else { "\n" };
+                let start = if self.is_at_boundary() { "" } else { "\n" };
                 Some(Bytes::from(format!("{start}{sentence}\n")))
             }
-            Format::Events | Format::Opaque => None,
+            Format::Events | Format::Frames | Format::Opaque => None,
         }
     }
 
     /// Whether the answer is whole after its last words. A log must look torn, so that kubectl fails.
     pub(super) fn is_whole_then(&self) -> bool {
-        self.format == Format::Events && self.is_at_boundary
+        matches!(self.format, Format::Events | Format::Frames) && self.is_at_boundary()
     }
 }
 
@@ -109,6 +121,15 @@ mod tests {
         edge.passes(b"ne\n");
         assert_eq!(edge.last_words("over").unwrap(), "over\n");
         assert!(!edge.is_whole_then());
+    }
+
+    #[test]
+    fn a_frame_is_not_said_into_the_middle_of_another() {
+        let mut edge = Edge::new(Format::Frames);
+        edge.passes(b"\0\0\0\x03a\n");
+        assert!(edge.last_words("over").is_none() && !edge.is_whole_then());
+        edge.passes(b"b");
+        assert!(edge.last_words("over").is_some() && edge.is_whole_then());
     }
 
     #[test]
