@@ -1,0 +1,294 @@
+//! A cluster of one request, small enough to be a value: what the controller's
+//! steps do to it, and what people and accidents do.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+
+use std::collections::BTreeMap;
+
+use brevet_core::{
+    decision::{Decision, Verdict},
+    digest::Digest,
+    grant::{Ended, Grant, IdentityRef},
+    length::Length,
+    lifecycle::{
+        Acknowledgement, GrantSeen, Grounded, Limits, NewGrant, Observed, Plan, RequestCondition, RequestStatus, Step,
+        identity::{self, Part, PartKind},
+        plan,
+    },
+    request::{Ground, NamespaceState, Request, RoleState, TypeScope, Types, Urgency},
+    role::{Delivery, Names, Risk, Role, Scope},
+    rules::{Rule, Rules},
+    subject::Subject,
+    terms::Terms,
+    window::Window,
+};
+use jiff::{SignedDuration, Timestamp};
+
+/// More rounds than any plan takes to come to rest.
+const ROUNDS_MAX: usize = 12;
+
+/// What there is.
+pub(crate) struct World {
+    pub(crate) now: Timestamp,
+    pub(crate) request: Option<Request>,
+    pub(crate) written: Option<RequestStatus>,
+    pub(crate) decisions: Vec<Decision>,
+    pub(crate) grant: Option<GrantSeen>,
+    pub(crate) parts: Vec<Part>,
+    pub(crate) role: RoleState,
+    pub(crate) namespace: NamespaceState,
+    pub(crate) youngest: Timestamp,
+    pub(crate) is_readable: bool,
+    pub(crate) is_binding_held: bool,
+    pub(crate) is_shared: bool,
+    pub(crate) joinable: Option<IdentityRef>,
+    pub(crate) gateway_hangs: bool,
+    pub(crate) name_taken: bool,
+    pub(crate) made: u64,
+    pub(crate) gave: Vec<(Step, Timestamp)>,
+}
+
+pub(crate) fn at(text: &str) -> Timestamp {
+    format!("2026-12-01T{text}Z").parse().unwrap()
+}
+
+fn person(name: &str) -> Subject {
+    Subject { username: name.to_owned(), uid: String::new(), groups: std::iter::empty().collect() }
+}
+
+fn rule(verbs: &[&str]) -> Rules {
+    let one = |text: &str| std::iter::once(text.to_owned()).collect();
+    let verbs = verbs.iter().map(|verb| (*verb).to_owned()).collect();
+    [Rule { api_groups: one(""), resources: one("pods"), verbs, ..Rule::default() }].into_iter().collect()
+}
+
+pub(crate) fn role(verbs: &[&str]) -> RoleState {
+    RoleState::Found(Box::new(Role {
+        name: "view-logs".to_owned(),
+        uid: "role".to_owned(),
+        ceiling: rule(verbs),
+        companions: Rules::default(),
+        scope: Scope::Namespaced,
+        risk: Risk::Low,
+        default_duration: Length::parse("30m").unwrap(),
+        max_duration: Length::parse("4h").unwrap(),
+        names: Names::Optional,
+        deliveries: vec![Delivery::Gateway],
+    }))
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self {
+            now: at("10:00:00"),
+            request: None,
+            written: None,
+            decisions: Vec::new(),
+            grant: None,
+            parts: Vec::new(),
+            role: role(&["get", "list"]),
+            namespace: NamespaceState::Active,
+            youngest: at("09:00:00"),
+            is_readable: true,
+            is_binding_held: false,
+            is_shared: false,
+            joinable: None,
+            gateway_hangs: false,
+            name_taken: false,
+            made: 0,
+            gave: Vec::new(),
+        }
+    }
+
+    pub(crate) fn observe(&self) -> Observed {
+        let mut types = Types::default();
+        types.insert("", "pods", TypeScope::Namespaced);
+        let namespaces = BTreeMap::from([("shop".to_owned(), self.namespace)]);
+        let ground = Ground { role: self.role.clone(), namespaces, types };
+        let grant = self.grant.clone().map(|seen| {
+            let version: u64 = seen.grant.resource_version.parse().unwrap();
+            let acknowledged = if self.gateway_hangs { version - 1 } else { version };
+            GrantSeen {
+                parts: (seen.grant.identity.is_some() && self.is_readable).then(|| self.parts.clone()),
+                is_identity_shared: self.is_shared,
+                gateways: vec![Acknowledgement {
+                    replica: "gateway-1".to_owned(),
+                    resource_version: Some(acknowledged),
+                    dead_at: self.now + SignedDuration::from_secs(35),
+                }],
+                ..seen
+            }
+        });
+        Observed {
+            limits: Limits { approval_seconds_max: 24 * 3600, retention_seconds: 7 * 24 * 3600 },
+            request: self.request.clone(),
+            written: self.written.clone(),
+            is_excess: false,
+            decisions: self.decisions.clone(),
+            grant,
+            is_name_taken: self.name_taken,
+            ground: self.is_readable.then_some(Grounded { ground, youngest: self.youngest }),
+            joinable: self.joinable.clone(),
+        }
+    }
+
+    /// Performs plans until there is nothing to do: a plan must come to rest.
+    pub(crate) fn settle(&mut self) -> Plan {
+        for _ in 0..ROUNDS_MAX {
+            let plan = plan(&self.observe(), self.now);
+            if plan.steps.is_empty() {
+                return plan;
+            }
+            for step in plan.steps {
+                self.perform(step);
+            }
+        }
+        panic!("the plan does not come to rest: {:?}", plan(&self.observe(), self.now));
+    }
+
+    pub(crate) fn perform(&mut self, step: Step) {
+        if step.is_giving() {
+            self.gave.push((step.clone(), self.now));
+        }
+        self.made += 1;
+        let version = (100 + self.made).to_string();
+        match step {
+            Step::WriteRequest(status) => self.written = Some(*status),
+            Step::CreateGrant(new) => self.grant = Some(granted(*new, version)),
+            Step::Announce => self.grant.as_mut().unwrap().is_announced = true,
+            Step::Activate { join } => {
+                let identity = join.unwrap_or_else(|| self.make_identity());
+                let seen = self.grant.as_mut().unwrap();
+                seen.is_announced = true;
+                seen.grant.identity = Some(identity);
+                seen.grant.is_ready = true;
+            }
+            Step::End { ended, message } => {
+                let seen = self.grant.as_mut().unwrap();
+                assert_eq!(seen.grant.ended, None, "an end is written once");
+                (seen.grant.ended, seen.end_message, seen.grant.resource_version) = (Some(ended), message, version);
+            }
+            Step::Unmake { parts, .. } => {
+                assert!(!self.is_shared, "what others use is taken away");
+                for gone in parts {
+                    let is_held = self.is_binding_held && gone.kind == PartKind::RoleBinding;
+                    self.parts.retain(|part| part.uid != gone.uid || is_held);
+                    self.parts.iter_mut().filter(|part| part.uid == gone.uid).for_each(|part| part.is_deleting = true);
+                }
+            }
+            Step::ConfirmEnd => self.grant.as_mut().unwrap().grant.is_end_confirmed = true,
+            Step::ReleaseGrant => self.grant = None,
+            Step::DeleteGrant => self.grant.as_mut().unwrap().grant.is_deleting = true,
+            Step::DeleteDecision(gone) => self.decisions.retain(|decision| decision.uid != gone.uid),
+            Step::DeleteRequest => (self.request, self.written) = (None, None),
+        }
+    }
+
+    fn make_identity(&mut self) -> IdentityRef {
+        let part = |kind, place: &str, uid: &str| Part {
+            kind,
+            namespace: place.to_owned(),
+            name: "e-1".to_owned(),
+            uid: uid.to_owned(),
+            is_deleting: false,
+            is_as_written: true,
+            seal: None,
+        };
+        self.parts = vec![
+            part(PartKind::Role, "shop", "r"),
+            part(PartKind::RoleBinding, "shop", "b"),
+            part(PartKind::ServiceAccount, "brevet-elevations", "sa"),
+        ];
+        let seal = identity::seal(self.parts.iter().map(|part| part.uid.as_str())).base32();
+        self.parts.push(Part { seal: Some(seal), ..part(PartKind::Anchor, "brevet-elevations", "a") });
+        IdentityRef { name: "e-1".to_owned(), uid: "sa".to_owned() }
+    }
+
+    pub(crate) fn ask(&mut self, duration: &str, start: Option<Timestamp>) {
+        self.request = Some(Request {
+            name: "r1".to_owned(),
+            uid: "r1".to_owned(),
+            created_at: self.now,
+            is_deleting: false,
+            requester: person("alice"),
+            role: "view-logs".to_owned(),
+            namespaces: vec!["shop".to_owned()],
+            resources: None,
+            duration: Some(Length::parse(duration).unwrap()),
+            start_at: start,
+            justification: "checkout errors".to_owned(),
+            urgency: Urgency::Normal,
+            ticket: String::new(),
+            delivery: None,
+        });
+    }
+
+    pub(crate) fn decide(&mut self, who: &str, verdict: Verdict, digest: Option<Digest>) {
+        let uid = format!("d{}", self.decisions.len());
+        self.decisions.push(Decision {
+            name: uid.clone(),
+            uid,
+            created_at: self.now,
+            is_deleting: false,
+            verdict,
+            request_name: "r1".to_owned(),
+            request_uid: "r1".to_owned(),
+            digest,
+            role: "view-logs".to_owned(),
+            namespaces: vec!["shop".to_owned()],
+            requester: "alice".to_owned(),
+            approver: person(who),
+            comment: String::new(),
+        });
+    }
+
+    pub(crate) fn digest(&self) -> Option<Digest> {
+        self.written.as_ref()?.terms.as_ref().map(Terms::digest)
+    }
+
+    /// Phase, why it is complete, and how much of an identity there is.
+    pub(crate) fn told(&self) -> String {
+        let parts = self.parts.len();
+        let Some(status) = &self.written else {
+            let grant = self.grant.as_ref().and_then(|seen| seen.grant.ended.as_ref());
+            return format!("no request, {}, {parts} parts", grant.map_or("no end".to_owned(), |e| e.cause.name()));
+        };
+        let mut text = format!("{:?}", status.phase);
+        if let Some(said) = status.conditions.get(&RequestCondition::Complete) {
+            text.push_str(&format!(" {}", said.reason));
+        }
+        if parts > 0 {
+            text.push_str(&format!(", {parts} parts"));
+        }
+        text
+    }
+}
+
+fn granted(new: NewGrant, resource_version: String) -> GrantSeen {
+    let NewGrant { name, request_uid, holder, terms, window, approvals } = new;
+    let grant = Grant {
+        name,
+        uid: "g1".to_owned(),
+        resource_version,
+        is_deleting: false,
+        request_uid,
+        holder,
+        digest: terms.digest(),
+        terms,
+        window: Window { ..window },
+        approvals,
+        identity: None,
+        is_ready: false,
+        ended: None::<Ended>,
+        is_end_confirmed: false,
+    };
+    GrantSeen {
+        grant,
+        is_announced: false,
+        is_held: true,
+        parts: None,
+        end_message: String::new(),
+        is_identity_shared: false,
+        gateways: Vec::new(),
+    }
+}
