@@ -1,8 +1,8 @@
-//! A list and a watch of one kind, for ever, that show life every two seconds.
+//! A list and a watch of one kind, for ever, that show life every three seconds.
 //!
 //! kube's own watcher tells nothing while nothing changes. Here a watch is a row
-//! of short legs: each begins with an answer of kube-apiserver, and two seconds
-//! before its end comes a bookmark.
+//! of short legs: each begins with an answer of kube-apiserver, and most bring a
+//! bookmark before they end.
 //!
 //! Promises: every change is handed on in order; a list that must be repeated
 //! replaces everything at once; objects that cannot be read are handed on by

@@ -75,12 +75,12 @@ pub(super) const STALE_AFTER: Duration = Duration::from_secs(5);
 /// Without a sign of life for this long, open streams are cut (I11).
 pub(super) const STALE_CUT_AFTER: Duration = Duration::from_secs(30);
 
-/// One leg of a watch of our own. kube-apiserver sends a bookmark 2 s before its end,
-/// so every watch shows life each two seconds.
-pub(super) const WATCH_LEG_SECONDS: u32 = 4;
+/// One leg of a watch of our own. Most legs bring a bookmark on their way, and each begins
+/// with an answer, so every watch shows life at least that often: well within [`STALE_AFTER`].
+pub(super) const WATCH_LEG_SECONDS: u32 = 3;
 
 /// Nothing may be heard on a leg for at most this; then it is dead.
-pub(super) const WATCH_LEG_TIMEOUT: Duration = Duration::from_secs(7);
+pub(super) const WATCH_LEG_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// Between two attempts to watch again.
 pub(super) const WATCH_RETRY: Duration = Duration::from_millis(500);
