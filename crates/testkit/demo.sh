@@ -39,7 +39,7 @@ fail() { echo "${red}not as promised: $*${plain}" >&2; exit 1; }
 # as USER COMMAND…: shows and runs it as that person; the output is in $out, the exit code in $code.
 as() {
     local who=$1; shift
-    printf '%s%s$%s' "$dim" "$who" "$plain"; printf ' %q' "$@" | sed 's/\\ / /g'; echo
+    printf '%s%s$%s' "$dim" "$who" "$plain"; printf ' %q' "$@" | sed 's/\\\([ ,()]\)/\1/g'; echo
     out=$(KUBECONFIG="$play/cluster/$who.kubeconfig" "$@" 2>&1 </dev/null); code=$?
     [ -z "$out" ] || printf '%s\n' "$out" | sed 's/^/  /'
 }
