@@ -72,8 +72,6 @@ reasons! {
     DeliveryNotAllowed,
     /// The grant of an earlier request of that name is still kept.
     NameTaken,
-    /// The person has too many open requests.
-    TooManyOpen,
 
     // How a request or grant ended.
     /// Denied by a person.
