@@ -1,7 +1,7 @@
 //! Lives of requests, told as stories: what happens on the left, how the
 //! request stands once the plan has come to rest on the right.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 mod lives;
 

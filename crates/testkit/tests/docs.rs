@@ -5,6 +5,14 @@
 //! where it ends in `# refused`, exit with 1 and say why. A line `$ make verb`
 //! must be a verb of the Makefile.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails by panicking"
+)]
+
 use std::collections::BTreeMap;
 
 use brevet_testkit::{Cluster, Output, User, repository};
