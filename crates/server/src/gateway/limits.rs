@@ -69,6 +69,30 @@ pub(super) const OWN_CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Design I2 allows 250 ms in all.
 pub(super) const LAST_WORDS_GRACE: Duration = Duration::from_millis(60);
 
+/// Tunnels open at once.
+pub(super) const TUNNELS_MAX: usize = 10_000;
+
+/// A frame up to this size is passed on whole, so that words may follow it at any moment.
+/// Kubelets write 32 KB at most, and a few bytes of head.
+pub(super) const TUNNEL_HELD_BYTES_MAX: u64 = 64 * 1024;
+
+/// What TLS may hold back, in each direction of a tunnel.
+pub(super) const TUNNEL_BUFFER_BYTES: usize = 16 * 1024;
+
+/// When one side of a tunnel is done, the other may be silent this long.
+pub(super) const TUNNEL_HALF_CLOSED_IDLE: Duration = Duration::from_secs(5);
+
+/// The last words must be on their way within this.
+pub(super) const TUNNEL_WORDS_MAX: Duration = Duration::from_millis(100);
+
+/// After them, time for a client to read them before it is shown the end.
+/// With [`TUNNEL_WORDS_MAX`] within the 250 ms of design I2.
+pub(super) const TUNNEL_HEARD: Duration = Duration::from_millis(80);
+
+/// A client that has been told and does not leave is reset after this. What it sends
+/// meanwhile is thrown away.
+pub(super) const TUNNEL_DRAIN_MAX: Duration = Duration::from_secs(2);
+
 /// Without a sign of life from kube-apiserver for this long, no new call is admitted (I11).
 pub(super) const STALE_AFTER: Duration = Duration::from_secs(5);
 

@@ -36,6 +36,7 @@ mod stream;
 mod streams;
 mod table;
 mod token;
+mod tunnel;
 
 mod contact;
 mod feed;

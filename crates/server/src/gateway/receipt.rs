@@ -32,6 +32,10 @@ pub(super) struct Call {
     pub(super) is_long_running: bool,
     /// The status of kube-apiserver's answer; 0 without one.
     pub(super) status: u16,
+    /// What is spoken in its tunnel; empty for one that is none.
+    pub(super) protocol: &'static str,
+    /// What became of the last words of a tunnel that was cut.
+    pub(super) told: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -116,6 +120,8 @@ impl Receipts {
             target_object = call.target,
             status = call.status,
             is_stream = call.is_long_running,
+            protocol = call.protocol,
+            told = call.told,
             opened_at = %stream.opened_at,
             lasted_ms = u64::try_from(stream.opened.elapsed().as_millis()).unwrap_or(u64::MAX),
             bytes_up,

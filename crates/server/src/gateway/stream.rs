@@ -60,6 +60,7 @@ pub(super) struct Stream {
     upstream: Mutex<Grip>,
     /// The task towards the client.
     task: Arc<Task>,
+    is_tunnel: AtomicBool,
     waker: AtomicWaker,
     /// Whether anything was sent to kube-apiserver.
     was_sent: AtomicBool,
@@ -81,6 +82,7 @@ impl Stream {
             answer: Mutex::default(),
             upstream: Mutex::default(),
             task: Task::current(),
+            is_tunnel: AtomicBool::new(false),
             waker: AtomicWaker::new(),
             was_sent: AtomicBool::new(false),
             bytes_up: AtomicU64::new(0),
@@ -124,9 +126,16 @@ impl Stream {
         self.late.get().copied()
     }
 
-    /// Drops what is left of it, reader or not.
+    /// Drops what is left of it, reader or not. A tunnel does so by itself.
     pub(super) fn cut(&self) {
-        self.task.cut();
+        if !self.is_tunnel.load(Ordering::Acquire) {
+            self.task.cut();
+        }
+    }
+
+    /// Leaves the task it began in: a tunnel has one of its own, which watches for the end.
+    pub(super) fn becomes_tunnel(&self) {
+        self.is_tunnel.store(true, Ordering::Release);
     }
 
     /// Says which connection to kube-apiserver carries it. One that comes after the end is reset.

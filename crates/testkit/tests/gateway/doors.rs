@@ -207,22 +207,3 @@ async fn interleaved_grants_never_see_the_others_identity() {
         }
     }
 }
-
-#[tokio::test]
-async fn upgrades_are_refused_with_words() {
-    let cluster = cluster().await;
-    let ask = Ask {
-        role: "debug-pod",
-        rules: vec![
-            ("", vec!["pods"], vec!["get", "list"], vec![]),
-            ("", vec!["pods/exec"], vec!["get", "create"], vec![]),
-        ],
-        ..Ask::logs("shop", 600)
-    };
-    let made = granted(cluster, &ask).await;
-    let output = cluster.user("alice");
-    let output =
-        output.kubectl(&[&crate::server(cluster, &made), "-n", "shop", "exec", "web-1", "--", "ls"]).await.unwrap();
-    assert_ne!(output.status, 0);
-    assert!(output.stderr.contains("not served through a grant yet"), "{}", output.stderr);
-}

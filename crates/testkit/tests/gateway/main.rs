@@ -17,6 +17,7 @@ mod kubectl;
 mod replica;
 mod rights;
 mod streams;
+mod tunnels;
 mod upstream;
 mod views;
 

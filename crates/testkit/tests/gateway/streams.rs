@@ -39,7 +39,7 @@ fn receipts(cluster: &Cluster, made: &Made) -> Vec<Value> {
 }
 
 /// The receipts of its streams that were cut.
-async fn cuts(cluster: &Cluster, made: &Made, count: usize) -> Vec<Value> {
+pub(crate) async fn cuts(cluster: &Cluster, made: &Made, count: usize) -> Vec<Value> {
     cluster
         .eventually("the receipts of what was cut", PATIENCE, async || {
             let cut: Vec<Value> = receipts(cluster, made).into_iter().filter(|line| line["cut"].is_string()).collect();
@@ -311,7 +311,7 @@ async fn one_stalled_http2_stream_is_reset_and_its_neighbours_live() {
 }
 
 /// The receipt was written within 250 ms of the deadline.
-fn check_in_time(cut: &Value, made: &Made) {
+pub(crate) fn check_in_time(cut: &Value, made: &Made) {
     let written: Timestamp = cut["timestamp"].as_str().unwrap().parse().unwrap();
     let late = Duration::try_from(written.duration_since(made.not_after)).unwrap();
     assert!(late < CUT_LATENCY_MAX, "closed {late:?} after the deadline: {cut}");

@@ -121,7 +121,8 @@ impl<R: Room> Door<R> {
             .header_read_timeout(limits::HEADER_TIMEOUT)
             .max_headers(limits::HEADERS_MAX)
             .max_buf_size(limits::HEADER_BYTES_MAX + limits::URI_BYTES_MAX)
-            .serve_connection(TokioIo::new(stream), self.service(peer));
+            .serve_connection(TokioIo::new(stream), self.service(peer))
+            .with_upgrades();
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             ended = connection.as_mut() => return tell(ended),

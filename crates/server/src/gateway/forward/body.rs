@@ -69,7 +69,7 @@ pub(super) struct Download {
     open: Registered,
     edge: Edge,
     step: Step,
-    /// The connection it comes over, given back after a whole answer.
+    /// The connection it comes over, given back after a whole answer; none that had its own.
     used: Option<Used>,
     /// As the head announced it.
     size: SizeHint,
@@ -84,8 +84,8 @@ enum Step {
 
 impl Download {
     /// The body of `open`, whose answer arrives over `used`.
-    pub(super) fn new(open: Registered, edge: Edge, used: Used, size: SizeHint) -> Self {
-        Self { open, edge, step: Step::Forwarding, used: Some(used), size }
+    pub(super) fn new(open: Registered, edge: Edge, used: Option<Used>, size: SizeHint) -> Self {
+        Self { open, edge, step: Step::Forwarding, used, size }
     }
 
     fn forward(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {

@@ -5,8 +5,8 @@
 //! table is asked once more, so that an end in between is not missed; our token
 //! goes to the one server of the configuration and nowhere else.
 //!
-//! Left out on purpose: protocol upgrades (exec, attach, port-forward). They are
-//! refused with a plain message until they can be cut as well as these.
+//! Left out on purpose: what happens after kube-apiserver has switched protocols
+//! (exec, attach, port-forward). Those are the tunnels.
 
 mod body;
 mod headers;
@@ -21,7 +21,7 @@ use brevet_core::{
     permit::{Attempt, Permit},
     reason::{Reason, Refusal},
 };
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header::CONNECTION, request::Parts};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -40,6 +40,7 @@ use super::{
     streams::{Registered, Streams},
     table::{Admitted, Table},
     token::{Minted, Tokens},
+    tunnel::{Tunnels, Upgrade},
 };
 
 /// Forwards calls.
@@ -49,6 +50,7 @@ pub(super) struct Forwarder {
     tokens: Arc<Tokens>,
     streams: Arc<Streams>,
     receipts: Receipts,
+    tunnels: Tunnels,
 }
 
 /// A call that may be forwarded, all but its body.
@@ -58,6 +60,8 @@ struct Outgoing {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
+    /// To leave HTTP behind, where that is asked for.
+    upgrade: Option<Upgrade>,
     audit_id: String,
 }
 
@@ -79,7 +83,7 @@ impl Forwarder {
         streams: Arc<Streams>,
         receipts: Receipts,
     ) -> anyhow::Result<Self> {
-        Ok(Self { upstream: Upstream::new(config)?, table, tokens, streams, receipts })
+        Ok(Self { upstream: Upstream::new(config)?, table, tokens, streams, receipts, tunnels: Tunnels::default() })
     }
 
     /// The answer to a call under `grant`, whose inner path is `path`.
@@ -121,10 +125,10 @@ impl Forwarder {
         let attempt = Attempt { grant, caller: &visitor.caller, call: &call };
         let Admitted { permit, about, deadline } = self.table.permit(&attempt)?;
         headers::check(&parts.headers)?;
-        if headers::is_upgrade(&parts.headers) {
-            let message = "exec, attach and port-forward are not served through a grant yet";
-            return Err(Refusal::new(Reason::NotServed, "", message));
-        }
+        let upgrade = match headers::is_upgrade(&parts.headers) {
+            true => Some(Upgrade::asked(parts, &body)?),
+            false => None,
+        };
         told.is_long_running = permit.is_long_running();
         let query = match &call {
             Call::Resource(resource) if resource.verb == "watch" => query::clamp_timeout(query, deadline.left()),
@@ -139,6 +143,7 @@ impl Forwarder {
             method: parts.method.clone(),
             uri: self.uri(path, &query)?,
             headers: parts.headers.clone(),
+            upgrade,
             audit_id: told.audit_id.clone(),
         };
         let open = self.streams.register(about, deadline, told.clone());
@@ -167,12 +172,26 @@ impl Forwarder {
                 return reply::status(code, None, message);
             }
         };
+        open.call.status = response.status().as_u16();
+        if let (StatusCode::SWITCHING_PROTOCOLS, Some(upgrade)) = (response.status(), &outgoing.upgrade) {
+            let opened = self.tunnels.open(upgrade, &outgoing.call, response, open);
+            return opened.unwrap_or_else(|| {
+                reply::status(
+                    StatusCode::BAD_GATEWAY,
+                    None,
+                    "kube-apiserver switched to a protocol that was not asked for",
+                )
+            });
+        }
         let (head, body) = response.into_parts();
-        open.call.status = head.status.as_u16();
         let edge = Edge::new(Format::of(&outgoing.call, head.status, &head.headers));
         let mut answer = Response::new(());
         *answer.status_mut() = head.status;
         *answer.headers_mut() = headers::response(&head.headers);
+        if outgoing.upgrade.is_some() {
+            // Whatever the client sends next on this connection may not be HTTP.
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         let size = body.size_hint();
         stream.answers_with(body);
         answer.map(|()| Download::new(open, edge, used, size).boxed_unsync())
@@ -184,15 +203,25 @@ impl Forwarder {
         outgoing: &Outgoing,
         stream: &Arc<Stream>,
         body: Incoming,
-    ) -> Result<(Response<Incoming>, Used), Failure> {
+    ) -> Result<(Response<Incoming>, Option<Used>), Failure> {
         let mut upload =
             if body.is_end_stream() { Upload::Empty } else { Upload::Client { body, stream: stream.clone() } };
-        let may_repeat = matches!(upload, Upload::Empty) && matches!(outgoing.method, Method::GET | Method::HEAD);
+        let is_upgrade = outgoing.upgrade.is_some();
+        if is_upgrade && !self.tunnels.has_room() {
+            return Err(crowded());
+        }
+        let is_read = matches!(outgoing.method, Method::GET | Method::HEAD);
+        let may_repeat = matches!(upload, Upload::Empty) && (is_read || is_upgrade);
         let mut is_repeated = false;
         loop {
             let token = self.token(&outgoing.permit).await?;
             let request = self.request(outgoing, &token, std::mem::replace(&mut upload, Upload::Empty))?;
-            let sending = self.upstream.send(request, stream);
+            let sending = async {
+                if is_upgrade {
+                    return self.upstream.send_alone(request, stream).await.map(|response| (response, None));
+                }
+                self.upstream.send(request, stream).await.map(|(response, used)| (response, Some(used)))
+            };
             let sent = if outgoing.permit.is_long_running() {
                 Ok(sending.await)
             } else {
@@ -217,7 +246,7 @@ impl Forwarder {
                     is_repeated = true;
                 }
                 status if status.is_redirection() && status != StatusCode::NOT_MODIFIED => return Err(redirected()),
-                StatusCode::SWITCHING_PROTOCOLS => return Err(redirected()),
+                StatusCode::SWITCHING_PROTOCOLS if !is_upgrade => return Err(redirected()),
                 _ => return Ok((response, used)),
             }
         }
@@ -236,10 +265,13 @@ impl Forwarder {
         let authority = self.upstream.authority();
         let built = headers::request(&outgoing.headers, &authority, token.secret(), &outgoing.audit_id, grant);
         let message = "the gateway's own headers could not be built";
-        let headers = built.map_err(|_| Failure { code: StatusCode::INTERNAL_SERVER_ERROR, message })?;
+        let mut headers = built.map_err(|_| Failure { code: StatusCode::INTERNAL_SERVER_ERROR, message })?;
         let mut request = Request::new(upload);
         *request.method_mut() = outgoing.method.clone();
         *request.uri_mut() = outgoing.uri.clone();
+        if let Some(upgrade) = &outgoing.upgrade {
+            upgrade.ask(&outgoing.headers, &mut headers);
+        }
         *request.headers_mut() = headers;
         Ok(request)
     }
@@ -299,6 +331,11 @@ fn late() -> Failure {
 
 fn not_believed() -> Failure {
     let message = "kube-apiserver did not accept the grant's identity; try again in a moment";
+    Failure { code: StatusCode::SERVICE_UNAVAILABLE, message }
+}
+
+fn crowded() -> Failure {
+    let message = "too many tunnels are open here; try again in a moment";
     Failure { code: StatusCode::SERVICE_UNAVAILABLE, message }
 }
 

@@ -142,6 +142,17 @@ impl Upstream {
         }
     }
 
+    /// The same over a connection of its own, which may become a tunnel.
+    pub(super) async fn send_alone(
+        &self,
+        request: Request<Upload>,
+        stream: &Stream,
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        let mut connection = self.connect().await.map_err(UpstreamError::Connect)?;
+        stream.runs_over(connection.grip.clone());
+        connection.send.send_request(request).await.map_err(UpstreamError::Broken)
+    }
+
     fn take_idle(&self) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(found) = idle.pop() {
@@ -163,7 +174,7 @@ impl Upstream {
                 .await
                 .map_err(std::io::Error::other)?;
             self.tasks.spawn(async move {
-                if let Err(error) = connection.await {
+                if let Err(error) = connection.with_upgrades().await {
                     tracing::debug!(error = %error, "a connection to kube-apiserver ended");
                 }
             });
