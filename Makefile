@@ -3,6 +3,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench soak advisories control-plane clean prerequisites binaries
 
+# Tests wait for a real cluster most of the time, so that more of them than cores go on at once.
+TEST_THREADS ?= 8
 CARGO_DENY = target/tools/$(CARGO_DENY_VERSION)/bin/cargo-deny
 CARGO_DENY_VERSION = 0.20.2
 
@@ -23,7 +25,7 @@ demo: binaries control-plane ## one elevation, from refusal to refusal, on a rea
 	@KEEP=$(KEEP) crates/testkit/demo.sh
 
 test: binaries control-plane ## everything that proves it, on a real control plane
-	cargo test --workspace --locked
+	RUST_TEST_THREADS=$(TEST_THREADS) cargo test --workspace --locked
 
 lint: prerequisites $(CARGO_DENY) ## format, clippy, licences, bans and sources
 	cargo fmt --all --check

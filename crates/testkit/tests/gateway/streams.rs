@@ -318,16 +318,16 @@ pub(crate) fn check_in_time(cut: &Value, made: &Made) {
 }
 
 /// Many enough to show a cost for each, few enough for a small machine.
-const MANY: usize = 300;
+const MANY: usize = 100;
 
 #[tokio::test]
 async fn many_streams_end_together() {
     let cluster = cluster().await;
-    let made = granted(cluster, &config_maps("shop", 15)).await;
+    let made = granted(cluster, &config_maps("shop", 25)).await;
     let path = through(&made, "/api/v1/namespaces/shop/configmaps?watch=1");
     let (mut connections, mut reading) = (Vec::new(), JoinSet::new());
     for number in 0..MANY {
-        if number % 100 == 0 {
+        if number % 50 == 0 {
             connections.push(knock::connect(cluster, &Shown::FrontProxy, Protocol::Http2).await.unwrap());
         }
         let request = as_user("alice", Method::GET, &path).body(Default::default()).unwrap();
@@ -350,7 +350,8 @@ async fn many_streams_end_together() {
     let mut late: Vec<u64> =
         cuts(cluster, &made, MANY).await.iter().map(|cut| cut["late_ms"].as_u64().unwrap()).collect();
     late.sort_unstable();
-    assert!(late[MANY - 1] <= 250, "the latest of {MANY} was ended {} ms late", late[MANY - 1]);
+    let most = u64::try_from(CUT_LATENCY_MAX.as_millis()).unwrap();
+    assert!(late[MANY - 1] <= most, "the latest of {MANY} was ended {} ms late", late[MANY - 1]);
     println!(
         "{MANY} streams: p50 {} ms, p99 {} ms, max {} ms late",
         late[MANY / 2],
