@@ -9,7 +9,7 @@
 //!
 //! In reading order: who ([`subject`]), what ([`rules`], [`call`]), how long
 //! ([`length`], [`window`]), one ask ([`request`], [`role`]) and its exact
-//! [`terms`], what people said ([`decision`]), what is in force ([`grant`],
+//! [`terms`], what policies ([`policy`]) and people ([`decision`]) say of it, what is in force ([`grant`],
 //! [`permit`]), and what happens next ([`lifecycle`], [`phase`]).
 
 pub mod reason;
@@ -30,6 +30,8 @@ pub mod request;
 pub mod terms;
 
 pub mod decision;
+
+pub mod policy;
 
 pub mod grant;
 

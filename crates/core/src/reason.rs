@@ -73,6 +73,22 @@ reasons! {
     /// The grant of an earlier request of that name is still kept.
     NameTaken,
 
+    // A request that the policies refuse.
+    /// No rule of any policy lets the person have this.
+    NoRule,
+    /// A rule denies it.
+    DeniedByPolicy,
+    /// The condition of a rule fails instead of holding or not.
+    ConditionFailed,
+    /// A policy has a fault, so what its rules match is denied.
+    PolicyNotAccepted,
+    /// The policy is suspended.
+    Suspended,
+    /// The person has as much as the rule allows.
+    LimitReached,
+    /// A review of the person's last break-glass is overdue.
+    ReviewOverdue,
+
     // How a request or grant ended.
     /// Denied by a person.
     DeniedByPerson,
@@ -106,6 +122,10 @@ reasons! {
     TooLate,
     /// Only the requester withdraws; only before the grant is in force.
     NotYours,
+    /// No stage of the rule that decides names the person.
+    NotEligible,
+    /// The person counts already, under this name or another.
+    Duplicate,
 
     // A call the gateway does not pass on.
     /// No such grant, or another person's: both answer alike.
