@@ -198,13 +198,23 @@ impl Work {
             case = self.gatherer.by_source(key, now).await?;
             plan = self::plan(&case, now);
         }
+        let mut failure = None;
         for step in &plan.steps {
-            tracing::debug!(request.uid = key, step = name(step), "a step");
-            self.actor.perform(&case, step, now).await?;
-            if changes_object(step) {
-                // What follows was planned for an older copy; the next round plans it anew.
-                return Ok(Round::Acted);
+            if failure.is_some() && !matches!(step, Step::WriteRequest(_)) {
+                continue;
             }
+            tracing::debug!(request.uid = key, step = name(step), "a step");
+            match self.actor.perform(&case, step, now).await {
+                // What follows was planned for an older copy; the next round plans it anew.
+                Ok(()) if changes_object(step) => return Ok(Round::Acted),
+                Ok(()) => {}
+                // People are told where the request is also while what comes next does not succeed.
+                Err(error) if matches!(step, Step::Activate { .. } | Step::Unmake { .. }) => failure = Some(error),
+                Err(error) => return Err(failure.unwrap_or(error).into()),
+            }
+        }
+        if let Some(error) = failure {
+            return Err(error.into());
         }
         let left = plan.wake_at.map(|at| Duration::try_from(at.duration_since(clock::now())).unwrap_or(Duration::ZERO));
         let nap = left.map(|left| left.min(NAP_MAX));
