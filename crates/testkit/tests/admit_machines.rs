@@ -192,7 +192,9 @@ async fn a_stolen_controller_token_makes_no_other_role() {
     ] {
         mighty.rejects(creates(patch), why).await;
     }
-    for (namespace, why) in [("brevet-system", "never a target"), ("brevet-elevations", "may not CREATE roles")] {
+    for (namespace, why) in
+        [("brevet-system", "never a target"), ("brevet-elevations", "never a target | may not CREATE roles")]
+    {
         mighty.rejects(Attempt::create(roles_of(namespace), role(IDENTITY)), why).await;
     }
     let aggregate = json!({
@@ -416,10 +418,13 @@ async fn what_is_made_under_a_grant_gives_nobody_authority() {
         (mint("shop", "default", json!({"boundObjectRef": null})), "under a grant nobody writes serviceaccounts/token"),
         (Attempt::create(format!("{SHOP}/secrets"), secret("kubernetes.io/service-account-token")), "token Secret"),
         (Attempt::create(format!("{SYSTEM}/configmaps"), config_map("c")), "never a target"),
-        (Attempt::create(REQUESTS, request(person("alice", "developers"))), "brevet.dev is written under a grant"),
+        (
+            Attempt::create(REQUESTS, request(person("alice", "developers"))),
+            "brevet.dev is written under a grant | neither asks nor decides",
+        ),
         (
             Attempt::create(DECISIONS, decision("Approve", person("bob", "shop-owners"), &["shop"])),
-            "brevet.dev is written under a grant",
+            "brevet.dev is written under a grant | neither asks nor decides",
         ),
         (
             Attempt::create(format!("{SHOP}/pods"), pod(json!({"serviceAccountName": "robot"}))),

@@ -64,12 +64,7 @@ pub struct Outcome {
 
 /// What the policies say of a request.
 #[must_use]
-pub fn evaluate(
-    policies: &Policies,
-    request: &PolicyRequest,
-    conditions: &dyn Conditions,
-    now: Timestamp,
-) -> Outcome {
+pub fn evaluate(policies: &Policies, request: &PolicyRequest, conditions: &dyn Conditions, now: Timestamp) -> Outcome {
     if policies.is_empty() {
         return Outcome { ruling: Ruling::RequireApproval(Approval::by_anyone()), by: None, near: Vec::new() };
     }
@@ -91,7 +86,11 @@ pub fn evaluate(
         "no rule lets you have `{}` like this; see what comes close: kubectl brevet explain {}",
         request.role, request.role
     );
-    Outcome { ruling: Ruling::Deny(Refusal::new(Reason::NoRule, "", message)), by: None, near: nearest(missed, request) }
+    Outcome {
+        ruling: Ruling::Deny(Refusal::new(Reason::NoRule, "", message)),
+        by: None,
+        near: nearest(missed, request),
+    }
 }
 
 enum Judged {

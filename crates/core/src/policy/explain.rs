@@ -100,7 +100,9 @@ impl fmt::Display for Outcome {
         match &self.ruling {
             Ruling::Approve => write!(f, "granted at once")?,
             Ruling::RequireApproval(approval) => write!(f, "takes {approval}")?,
-            Ruling::BreakGlass(terms) => write!(f, "granted at once, with a review due within `{}`", terms.review_within)?,
+            Ruling::BreakGlass(terms) => {
+                write!(f, "granted at once, with a review due within `{}`", terms.review_within)?
+            }
             Ruling::Deny(refusal) => write!(f, "{refusal}")?,
         }
         match (&self.by, &self.ruling) {

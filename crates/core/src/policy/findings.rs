@@ -44,9 +44,10 @@ pub fn findings(policy: &Policy) -> Vec<Finding> {
 }
 
 fn rule_findings(rule: &PolicyRule, add: &mut dyn FnMut(&str, String)) {
-    let everybody = rule.subjects.iter().find(|subject| {
-        matches!(subject, SubjectRef::Group(name) if GROUPS_OF_EVERYBODY.contains(&name.as_str()))
-    });
+    let everybody = rule
+        .subjects
+        .iter()
+        .find(|subject| matches!(subject, SubjectRef::Group(name) if GROUPS_OF_EVERYBODY.contains(&name.as_str())));
     if let (Effect::Approve | Effect::BreakGlass(_), Some(group)) = (&rule.effect, everybody) {
         add(".subjects", format!("{group} is everybody, or every pod; name who may have this at once"));
     }

@@ -90,8 +90,11 @@ impl Schedule {
     /// holds anywhere inside holds at one of them or at the beginning.
     fn beginnings(&self, from: Timestamp, to: Timestamp) -> Vec<Timestamp> {
         let zone = &self.zone.0;
-        let mut found: Vec<Timestamp> =
-            zone.following(from).take_while(|change| change.timestamp() < to).map(|change| change.timestamp()).collect();
+        let mut found: Vec<Timestamp> = zone
+            .following(from)
+            .take_while(|change| change.timestamp() < to)
+            .map(|change| change.timestamp())
+            .collect();
         let mut add = |local: DateTime| {
             let ambiguous = zone.to_ambiguous_timestamp(local);
             found.extend([ambiguous.clone().earlier(), ambiguous.later()].into_iter().flatten());
@@ -193,7 +196,8 @@ impl fmt::Display for TimeOfDay {
 
 impl fmt::Display for Weekdays {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named: Vec<&str> = DAYS.iter().filter(|(_, day)| self.0 != 0 && self.has(*day)).map(|(name, _)| *name).collect();
+        let named: Vec<&str> =
+            DAYS.iter().filter(|(_, day)| self.0 != 0 && self.has(*day)).map(|(name, _)| *name).collect();
         f.write_str(&if named.is_empty() { "daily".to_owned() } else { named.join(",") })
     }
 }

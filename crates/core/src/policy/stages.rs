@@ -201,8 +201,7 @@ fn sift<'a>(
             idle.push((decision, Refusal::new(Reason::SelfApproval, "spec.approver", message)));
             continue;
         }
-        let names =
-            |stage: &&Stage| stage.names(&decision.approver, request.created_at, decision.created_at);
+        let names = |stage: &&Stage| stage.names(&decision.approver, request.created_at, decision.created_at);
         let stages: Vec<usize> =
             approval.stages.iter().enumerate().filter(|(_, stage)| names(stage)).map(|(at, _)| at).collect();
         if stages.is_empty() {

@@ -32,7 +32,8 @@ impl SubjectRef {
             Self::Group(name) => subject.groups.contains(name),
             Self::ServiceAccount { namespace, name } => {
                 let rest = subject.username.strip_prefix("system:serviceaccount:");
-                rest.and_then(|rest| rest.split_once(':')).is_some_and(|(ns, account)| ns == namespace && account == name)
+                rest.and_then(|rest| rest.split_once(':'))
+                    .is_some_and(|(ns, account)| ns == namespace && account == name)
             }
         }
     }

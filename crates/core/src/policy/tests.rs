@@ -143,7 +143,8 @@ fn with_policies_that_say_nothing_of_it_nothing_is_granted() {
 #[test]
 fn the_first_by_priority_then_name_then_place_decides() {
     let ask = rule("ask", Effect::RequireApproval(Approval::by_anyone()));
-    let of = |name: &str, priority, rules: &[&PolicyRule]| policy(name, priority, rules.iter().copied().cloned().collect());
+    let of =
+        |name: &str, priority, rules: &[&PolicyRule]| policy(name, priority, rules.iter().copied().cloned().collect());
     let (a, b) = (approve("a"), approve("b"));
     expect(vec![of("z", 1, &[&a]), of("y", 2, &[&ask])], &asked(), "ask", "RequireApproval");
     expect(vec![of("z", 1, &[&ask]), of("y", 1, &[&a])], &asked(), "a", "Approve");
@@ -161,7 +162,11 @@ fn a_denial_beats_every_priority() {
 #[test]
 fn adding_a_namespace_never_dodges_a_denial_nor_widens_a_permission() {
     let policies = || {
-        vec![policy("p", 0, vec![in_namespaces(deny("no-payments"), &["payments-*"]), in_namespaces(approve("shop"), &["shop"])])]
+        vec![policy(
+            "p",
+            0,
+            vec![in_namespaces(deny("no-payments"), &["payments-*"]), in_namespaces(approve("shop"), &["shop"])],
+        )]
     };
     let mut request = asked();
     expect(policies(), &request, "shop", "Approve");
@@ -224,7 +229,12 @@ fn a_rule_about_resources_covers_all_or_denies_any() {
     };
     let outcome = decide(vec![policy("p", 0, vec![about(approve("pods"), "pods")])], &request);
     assert_eq!(outcome.near[0].missing, ["it does not cover `get secrets`"]);
-    expect(vec![policy("p", 0, vec![approve("all"), about(deny("no-secrets"), "secrets")])], &request, "no-secrets", "DeniedByPolicy");
+    expect(
+        vec![policy("p", 0, vec![approve("all"), about(deny("no-secrets"), "secrets")])],
+        &request,
+        "no-secrets",
+        "DeniedByPolicy",
+    );
 }
 
 #[test]
@@ -335,18 +345,63 @@ fn limits_refuse_and_never_cut() {
     for (what, limits, uses, word) in [
         ("too long", Limits { max_duration: Some(length("29m")), ..none }, vec![], "DurationTooLong"),
         ("just long enough", Limits { max_duration: Some(length("30m")), ..none }, vec![], "Approve"),
-        ("one in force", Limits { max_active: Some(1), ..none }, vec![granted("09:00:00", "11:00:00", None)], "LimitReached"),
-        ("one planned", Limits { max_active: Some(1), ..none }, vec![granted("12:00:00", "13:00:00", None)], "LimitReached"),
+        (
+            "one in force",
+            Limits { max_active: Some(1), ..none },
+            vec![granted("09:00:00", "11:00:00", None)],
+            "LimitReached",
+        ),
+        (
+            "one planned",
+            Limits { max_active: Some(1), ..none },
+            vec![granted("12:00:00", "13:00:00", None)],
+            "LimitReached",
+        ),
         ("one waiting", Limits { max_active: Some(1), ..none }, vec![pending()], "LimitReached"),
         ("one over", Limits { max_active: Some(1), ..none }, vec![granted("08:00:00", "10:00:00", None)], "Approve"),
-        ("one released", Limits { max_active: Some(1), ..none }, vec![granted("09:00:00", "11:00:00", Some("09:30:00"))], "Approve"),
+        (
+            "one released",
+            Limits { max_active: Some(1), ..none },
+            vec![granted("09:00:00", "11:00:00", Some("09:30:00"))],
+            "Approve",
+        ),
         ("another waits", Limits { max_pending: Some(1), ..none }, vec![pending()], "LimitReached"),
-        ("too soon", Limits { cooldown: Some(length("10m")), ..none }, vec![granted("09:00:00", "09:55:00", None)], "LimitReached"),
-        ("released too soon", Limits { cooldown: Some(length("10m")), ..none }, vec![granted("09:00:00", "11:00:00", Some("09:51:00"))], "LimitReached"),
-        ("after the pause", Limits { cooldown: Some(length("10m")), ..none }, vec![granted("09:00:00", "09:50:00", None)], "Approve"),
-        ("the day is spent", Limits { daily_total: Some(day), ..none }, vec![granted("08:00:00", "08:31:00", None)], "LimitReached"),
-        ("the day has room", Limits { daily_total: Some(day), ..none }, vec![granted("08:00:00", "08:30:00", None)], "Approve"),
-        ("given back counts as used", Limits { daily_total: Some(day), ..none }, vec![granted("08:00:00", "09:00:00", Some("08:30:00"))], "Approve"),
+        (
+            "too soon",
+            Limits { cooldown: Some(length("10m")), ..none },
+            vec![granted("09:00:00", "09:55:00", None)],
+            "LimitReached",
+        ),
+        (
+            "released too soon",
+            Limits { cooldown: Some(length("10m")), ..none },
+            vec![granted("09:00:00", "11:00:00", Some("09:51:00"))],
+            "LimitReached",
+        ),
+        (
+            "after the pause",
+            Limits { cooldown: Some(length("10m")), ..none },
+            vec![granted("09:00:00", "09:50:00", None)],
+            "Approve",
+        ),
+        (
+            "the day is spent",
+            Limits { daily_total: Some(day), ..none },
+            vec![granted("08:00:00", "08:31:00", None)],
+            "LimitReached",
+        ),
+        (
+            "the day has room",
+            Limits { daily_total: Some(day), ..none },
+            vec![granted("08:00:00", "08:30:00", None)],
+            "Approve",
+        ),
+        (
+            "given back counts as used",
+            Limits { daily_total: Some(day), ..none },
+            vec![granted("08:00:00", "09:00:00", Some("08:30:00"))],
+            "Approve",
+        ),
     ] {
         let mut request = asked();
         request.usage = Some(Usage { uses: uses.clone(), overdue_review: None });

@@ -92,8 +92,18 @@ fn any_schedule() -> impl Strategy<Value = Schedule> {
         CivilSpan { from: later(from), to: later(from + length) }
     });
     let zone = prop::sample::select(vec!["Europe/Berlin", "America/New_York", "UTC", "Australia/Lord_Howe"]);
-    (zone, prop::collection::vec(one, 0..3), prop::collection::vec(span.clone(), 0..2), prop::collection::vec(span, 0..2))
-        .prop_map(|(zone, windows, dates, freezes)| Schedule { zone: Zone::named(zone).unwrap(), windows, dates, freezes })
+    (
+        zone,
+        prop::collection::vec(one, 0..3),
+        prop::collection::vec(span.clone(), 0..2),
+        prop::collection::vec(span, 0..2),
+    )
+        .prop_map(|(zone, windows, dates, freezes)| Schedule {
+            zone: Zone::named(zone).unwrap(),
+            windows,
+            dates,
+            freezes,
+        })
 }
 
 proptest! {

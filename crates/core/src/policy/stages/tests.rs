@@ -136,18 +136,33 @@ fn parallel_stages_are_told() {
         (&["1 bob approves", "2 dave approves", "3 erin approves"], "owners: bob; security: dave, erin -> approved"),
         // Carol stands for either; whichever way fills the stages.
         (&["1 carol approves", "2 bob approves", "3 dave approves"], "owners: bob; security: carol, dave -> approved"),
-        (&["1 carol approves", "2 dave approves", "3 erin approves"], "owners: carol; security: dave, erin -> approved"),
+        (
+            &["1 carol approves", "2 dave approves", "3 erin approves"],
+            "owners: carol; security: dave, erin -> approved",
+        ),
         // One person never fills two places.
-        (&["1 carol approves", "2 carol approves", "3 dave approves"], "owners: carol; security: dave -> open | carol Duplicate"),
+        (
+            &["1 carol approves", "2 carol approves", "3 dave approves"],
+            "owners: carol; security: dave -> open | carol Duplicate",
+        ),
         (&["1 alice approves", "2 bob approves"], "owners: bob; security:  -> open | alice SelfApproval"),
         (&["1 mallory approves"], "owners: ; security:  -> open | mallory NotEligible"),
         (&["1 bob approves wrongly"], "owners: ; security:  -> open | bob DigestMismatch"),
         (&["1 bob approves", "2 adm-alice approves"], "owners: bob; security:  -> open | adm-alice TooLate"),
         // A denial ends it: by somebody whom a stage names, before the last stage is filled.
-        (&["1 bob approves", "2 dave denies", "3 erin approves"], "owners: bob; security:  -> denied by dave | erin TooLate"),
+        (
+            &["1 bob approves", "2 dave denies", "3 erin approves"],
+            "owners: bob; security:  -> denied by dave | erin TooLate",
+        ),
         (&["1 mallory denies", "2 bob approves"], "owners: bob; security:  -> open | mallory NotEligible"),
-        (&["1 bob approves", "2 dave approves", "3 erin approves", "4 carol denies"], "owners: bob; security: dave, erin -> approved | carol TooLate"),
-        (&["1 bob approves", "2 dave approves", "3 erin approves", "3 carol denies"], "owners: bob; security: dave -> denied by carol | erin TooLate"),
+        (
+            &["1 bob approves", "2 dave approves", "3 erin approves", "4 carol denies"],
+            "owners: bob; security: dave, erin -> approved | carol TooLate",
+        ),
+        (
+            &["1 bob approves", "2 dave approves", "3 erin approves", "3 carol denies"],
+            "owners: bob; security: dave -> denied by carol | erin TooLate",
+        ),
     ] {
         assert_eq!(tell(&parallel(), story, &Aliases::default()), expected, "{story:?}");
     }
@@ -158,7 +173,10 @@ fn ordered_stages_are_told() {
     for (story, expected) in [
         (&["1 bob approves", "2 dave approves"][..], "owners: bob; security: dave -> approved"),
         (&["1 dave approves", "2 bob approves"], "owners: bob; security:  -> open | dave TooLate"),
-        (&["1 dave approves", "2 bob approves", "3 dave approves"], "owners: bob; security: dave -> approved | dave Duplicate"),
+        (
+            &["1 dave approves", "2 bob approves", "3 dave approves"],
+            "owners: bob; security: dave -> approved | dave Duplicate",
+        ),
         (&["1 carol approves", "2 carol approves"], "owners: carol; security:  -> open | carol Duplicate"),
     ] {
         assert_eq!(tell(&ordered(), story, &Aliases::default()), expected, "{story:?}");
@@ -167,7 +185,8 @@ fn ordered_stages_are_told() {
 
 #[test]
 fn nobody_approves_themselves_under_any_name() {
-    let aliases = Aliases([("adm-alice".to_owned(), "alice".to_owned()), ("erin".to_owned(), "dave".to_owned())].into());
+    let aliases =
+        Aliases([("adm-alice".to_owned(), "alice".to_owned()), ("erin".to_owned(), "dave".to_owned())].into());
     let story = ["1 adm-alice approves", "2 dave approves", "3 erin approves"];
     let told = tell(&parallel(), &story, &aliases);
     assert_eq!(told, "owners: ; security: dave -> open | adm-alice SelfApproval, erin Duplicate");
@@ -184,13 +203,22 @@ fn a_stage_that_waits_too_long_opens_to_others() {
 
 #[test]
 fn a_stage_without_approvers_is_for_whoever_holds_the_verb() {
-    assert_eq!(tell(&Approval::by_anyone(), &["1 mallory approves"], &Aliases::default()), "approval: mallory -> approved");
-    assert_eq!(tell(&Approval::by_anyone(), &["1 mallory denies"], &Aliases::default()), "approval:  -> denied by mallory");
+    assert_eq!(
+        tell(&Approval::by_anyone(), &["1 mallory approves"], &Aliases::default()),
+        "approval: mallory -> approved"
+    );
+    assert_eq!(
+        tell(&Approval::by_anyone(), &["1 mallory denies"], &Aliases::default()),
+        "approval:  -> denied by mallory"
+    );
 }
 
 #[test]
 fn no_stages_are_never_filled() {
-    assert_eq!(tell(&approval(Order::Parallel, vec![]), &["1 bob approves"], &Aliases::default()), " -> open | bob NotEligible");
+    assert_eq!(
+        tell(&approval(Order::Parallel, vec![]), &["1 bob approves"], &Aliases::default()),
+        " -> open | bob NotEligible"
+    );
 }
 
 fn state_word(state: &State<'_>) -> &'static str {
