@@ -67,7 +67,8 @@ fn accident(world: &mut World, event: &str) {
         "the role loses its ClusterRole" => world.role = RoleState::Unsound("no ClusterRole".to_owned()),
         "the role is narrowed" => world.role = role(&["get"]),
         "the role is widened" => world.role = role(&["get", "list", "watch"]),
-        "role or namespace are made again" => world.youngest = world.now,
+        "role or namespace are made again" => (world.youngest, world.seal) = (world.now, world.seal + 1),
+        "all within a second, role or namespace are made again" => world.seal += 1,
         "the namespace is deleted" => world.namespace = NamespaceState::Missing,
         "the namespace is being deleted" => world.namespace = NamespaceState::Terminating,
         "nothing can be read" => world.is_readable = false,
@@ -168,6 +169,7 @@ fn whatever_drifts_ends_it() {
         ("the role loses its ClusterRole", ""),
         ("the role is narrowed", ""),
         ("role or namespace are made again", ""),
+        ("all within a second, role or namespace are made again", ""),
         ("the namespace is deleted", ""),
         ("the namespace is being deleted", ""),
     ] {

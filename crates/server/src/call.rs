@@ -75,13 +75,18 @@ pub(crate) fn told(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {
-        let said = inner.to_string();
-        // kube's errors repeat what they wrap.
+        let kube = inner.downcast_ref().or_else(|| inner.downcast_ref::<Box<kube::Error>>().map(AsRef::as_ref));
+        let said = match kube {
+            // kube adds the whole Status, as Rust prints it.
+            Some(kube::Error::Api(status)) => status.message.clone(),
+            _ => inner.to_string(),
+        };
+        // Much of what wraps an error repeats it.
         if !text.contains(&said) {
             text.push_str(": ");
             text.push_str(&said);
         }
-        source = inner.source();
+        source = if kube.is_some() { None } else { inner.source() };
     }
     text
 }

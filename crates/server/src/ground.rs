@@ -16,7 +16,7 @@ use std::{
 
 use brevet_api::{AccessRole, border};
 use brevet_core::{
-    lifecycle::Grounded,
+    lifecycle::{Grounded, identity},
     request::{Ground, NamespaceState, RoleState, TypeScope, Types},
     rules::Rules,
 };
@@ -80,43 +80,61 @@ impl Reader {
         self.types(TYPES_AGE_MAX).await
     }
 
-    async fn role(&self, name: &str) -> (RoleState, Option<Timestamp>) {
+    async fn role(&self, name: &str) -> (RoleState, Born) {
         let Ok(role) = call::read(&Api::<AccessRole>::all(self.client.clone()), name).await else {
-            return (RoleState::Unknown, None);
+            return (RoleState::Unknown, Born::default());
         };
-        let Some(role) = role else { return (RoleState::Missing, None) };
+        let Some(role) = role else { return (RoleState::Missing, Born::default()) };
         let mut found = BTreeMap::new();
         let api = Api::<ClusterRole>::all(self.client.clone());
         for name in cluster_roles(&role) {
             match call::read(&api, name).await {
                 Ok(cluster_role) => found.insert(name.clone(), cluster_role),
-                Err(_) => return (RoleState::Unknown, None),
+                Err(_) => return (RoleState::Unknown, Born::default()),
             };
         }
         assemble(&role, |name| found.get(name).cloned().flatten().map(|role| allowed(&role)))
     }
 
-    async fn namespace(&self, name: &str) -> (String, NamespaceState, Option<Timestamp>) {
+    async fn namespace(&self, name: &str) -> (String, NamespaceState, Born) {
         let found = call::read(&Api::<Namespace>::all(self.client.clone()), name).await;
-        let (state, made_at) = match found {
-            Ok(Some(namespace)) => (namespace_state(&namespace), made_at(&namespace)),
-            Ok(None) => (NamespaceState::Missing, None),
-            Err(_) => (NamespaceState::Unknown, None),
+        let (state, born) = match found {
+            Ok(Some(namespace)) => (namespace_state(&namespace), Born::of(&namespace)),
+            Ok(None) => (NamespaceState::Missing, Born::default()),
+            Err(_) => (NamespaceState::Unknown, Born::default()),
         };
-        (name.to_owned(), state, made_at)
+        (name.to_owned(), state, born)
+    }
+}
+
+/// What tells an object from another of its name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Born {
+    uid: Option<String>,
+    at: Option<Timestamp>,
+}
+
+impl Born {
+    /// Of an object.
+    pub(crate) fn of(object: &impl ResourceExt) -> Self {
+        Self { uid: object.uid(), at: object.creation_timestamp().map(|time| time.0) }
+    }
+
+    /// Whether it is the object of that uid.
+    pub(crate) fn is(&self, uid: Option<&String>) -> bool {
+        self.uid.as_ref() == uid
     }
 }
 
 /// Puts the pieces together.
-pub(crate) fn join(
-    (role, role_made_at): (RoleState, Option<Timestamp>),
-    namespaces: Vec<(String, NamespaceState, Option<Timestamp>)>,
-    types: Types,
-) -> Grounded {
-    let ages = namespaces.iter().filter_map(|(_, _, made_at)| *made_at);
-    let youngest = ages.chain(role_made_at).max().unwrap_or(Timestamp::MIN);
+pub(crate) fn join(role: (RoleState, Born), namespaces: Vec<(String, NamespaceState, Born)>, types: Types) -> Grounded {
+    let (role, role_born) = role;
+    let all = || namespaces.iter().map(|(_, _, born)| born).chain([&role_born]);
+    let youngest = all().filter_map(|born| born.at).max().unwrap_or(Timestamp::MIN);
+    let uids: Option<Vec<&str>> = all().map(|born| born.uid.as_deref()).collect();
+    let seal = uids.map(|uids| identity::seal(uids).base32());
     let namespaces = namespaces.into_iter().map(|(name, state, _)| (name, state)).collect();
-    Grounded { ground: Ground { role, namespaces, types }, youngest }
+    Grounded { ground: Ground { role, namespaces, types }, youngest, seal }
 }
 
 /// Every ClusterRole the role speaks of.
@@ -125,10 +143,10 @@ pub(crate) fn cluster_roles(role: &AccessRole) -> impl Iterator<Item = &String> 
 }
 
 /// The role with its ClusterRoles, of which `lookup` knows the rules; and when it was made.
-pub(crate) fn assemble(role: &AccessRole, lookup: impl Fn(&str) -> Option<Rules>) -> (RoleState, Option<Timestamp>) {
-    let made_at = made_at(role);
+pub(crate) fn assemble(role: &AccessRole, lookup: impl Fn(&str) -> Option<Rules>) -> (RoleState, Born) {
+    let born = Born::of(role);
     if role.metadata.deletion_timestamp.is_some() {
-        return (RoleState::Missing, made_at);
+        return (RoleState::Missing, born);
     }
     let union = |names: &[String]| {
         let mut all = Rules::default();
@@ -145,8 +163,8 @@ pub(crate) fn assemble(role: &AccessRole, lookup: impl Fn(&str) -> Option<Rules>
         border::role(role, ceiling, companions).map_err(|refusal| refusal.to_string())
     });
     match read {
-        Ok(role) => (RoleState::Found(Box::new(role)), made_at),
-        Err(why) => (RoleState::Unsound(why), made_at),
+        Ok(role) => (RoleState::Found(Box::new(role)), born),
+        Err(why) => (RoleState::Unsound(why), born),
     }
 }
 
@@ -158,11 +176,6 @@ pub(crate) fn allowed(role: &ClusterRole) -> Rules {
 /// Whether a namespace can be a target.
 pub(crate) fn namespace_state(namespace: &Namespace) -> NamespaceState {
     if namespace.metadata.deletion_timestamp.is_some() { NamespaceState::Terminating } else { NamespaceState::Active }
-}
-
-/// When the object was made.
-pub(crate) fn made_at(object: &impl ResourceExt) -> Option<Timestamp> {
-    object.creation_timestamp().map(|time| time.0)
 }
 
 /// Reads every type the cluster serves.

@@ -115,7 +115,7 @@ fn heed(
         }
         Verdicts::Approved(by) => {
             status.approvals = by.iter().map(|decision| count(decision)).collect();
-            return new_grant(request, &terms, &by, now);
+            return new_grant(request, &terms, &by, grounded.seal.clone()?, now);
         }
     }
     None
@@ -127,7 +127,7 @@ fn timely(o: &Observed, grounded: &Grounded) -> Vec<Decision> {
     o.decisions.iter().filter(is_timely).cloned().collect()
 }
 
-fn new_grant(request: &Request, terms: &Terms, by: &[&Decision], now: Timestamp) -> Option<NewGrant> {
+fn new_grant(request: &Request, terms: &Terms, by: &[&Decision], ground: String, now: Timestamp) -> Option<NewGrant> {
     let window = window(terms, now).filter(|window| window.not_before < window.not_after)?;
     let approval = |decision: &&Decision| Approval {
         decision_name: decision.name.clone(),
@@ -141,6 +141,7 @@ fn new_grant(request: &Request, terms: &Terms, by: &[&Decision], now: Timestamp)
         terms: terms.clone(),
         window,
         approvals: by.iter().map(approval).collect(),
+        ground,
     })
 }
 

@@ -68,7 +68,9 @@ pub(super) fn plan(o: &Observed, seen: &GrantSeen, now: Timestamp) -> Plan {
     // In force for the request's status only after it is, by another round; over as soon as decided.
     let is_confirmed = seen.grant.is_end_confirmed || plan.steps.contains(&Step::ConfirmEnd);
     if let Some(step) = mirror::step(o, seen, &stage, is_confirmed, now) {
-        plan.steps.push(step);
+        let is_word_first = plan.steps.iter().all(|step| !matches!(step, Step::End { .. } | Step::ConfirmEnd));
+        // What is being tried may fail for a long time; people should know meanwhile.
+        plan.steps.insert(if is_word_first { 0 } else { plan.steps.len() }, step);
     }
     if is_confirmed {
         tidy::finished_grant(o, seen, now, &mut plan);
@@ -156,7 +158,7 @@ fn drift(o: &Observed, seen: &GrantSeen) -> Option<String> {
         .map(|d| d.created_at)
         .min();
     if let (Some(ground), Some(approved_at)) = (&o.ground, approved_at)
-        && let Some(fault) = ground::fault(ground, &grant.terms, approved_at)
+        && let Some(fault) = ground::fault(ground, &grant.terms, seen.ground.as_deref(), approved_at)
     {
         return Some(fault);
     }

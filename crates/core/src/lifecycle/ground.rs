@@ -13,7 +13,12 @@ use crate::{
 };
 
 /// What is wrong with the ground of `terms`, approved at `approved_at`; `None`: nothing.
-pub(super) fn fault(grounded: &Grounded, terms: &Terms, approved_at: Timestamp) -> Option<String> {
+pub(super) fn fault(
+    grounded: &Grounded,
+    terms: &Terms,
+    sealed: Option<&str>,
+    approved_at: Timestamp,
+) -> Option<String> {
     let role = match &grounded.ground.role {
         RoleState::Found(role) => role,
         RoleState::Missing => return Some(format!("the role `{}` was deleted", terms.role)),
@@ -30,8 +35,10 @@ pub(super) fn fault(grounded: &Grounded, terms: &Terms, approved_at: Timestamp) 
             Some(NamespaceState::Active | NamespaceState::Unknown) | None => {}
         }
     }
-    // The wire's seconds make "the same second" undecidable; then the approval is believed.
-    (grounded.youngest > approved_at).then(|| "its role or a namespace was deleted and made again".to_owned())
+    // Before there was a grant only the wire's seconds tell; since then the seal does.
+    let is_another = matches!((sealed, &grounded.seal), (Some(then), Some(now)) if then != now);
+    (is_another || grounded.youngest > approved_at)
+        .then(|| "its role or a namespace was deleted and made again".to_owned())
 }
 
 fn role_fault(role: &Role, terms: &Terms) -> Option<String> {

@@ -29,6 +29,8 @@ pub struct Grounded {
     /// When the youngest of role and namespaces was made. One made after an approval is another
     /// than the one approved, under the same name (I9).
     pub youngest: Timestamp,
+    /// Stands for the uids of role and namespaces; `None`: not all could be seen.
+    pub seal: Option<String>,
 }
 
 /// One request and all that hangs on its uid.
@@ -61,6 +63,8 @@ pub struct GrantSeen {
     pub grant: Grant,
     /// Whether its status says a phase at all.
     pub is_announced: bool,
+    /// The seal of the ground it was made on; `None`: it says none.
+    pub ground: Option<String>,
     /// Whether our finalizer still holds the object.
     pub is_held: bool,
     /// What carries our label with the grant's identity; `None`: could not tell.

@@ -99,4 +99,6 @@ pub struct NewGrant {
     pub window: Window,
     /// Who agreed.
     pub approvals: Vec<Approval>,
+    /// The seal of the ground it is made on.
+    pub ground: String,
 }

@@ -1,7 +1,7 @@
 //! A cluster of one request, small enough to be a value: what the controller's
 //! steps do to it, and what people and accidents do.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
 
@@ -38,6 +38,7 @@ pub(crate) struct World {
     pub(crate) role: RoleState,
     pub(crate) namespace: NamespaceState,
     pub(crate) youngest: Timestamp,
+    pub(crate) seal: u64,
     pub(crate) is_readable: bool,
     pub(crate) is_binding_held: bool,
     pub(crate) is_shared: bool,
@@ -89,6 +90,7 @@ impl World {
             role: role(&["get", "list"]),
             namespace: NamespaceState::Active,
             youngest: at("09:00:00"),
+            seal: 0,
             is_readable: true,
             is_binding_held: false,
             is_shared: false,
@@ -127,7 +129,11 @@ impl World {
             decisions: self.decisions.clone(),
             grant,
             is_name_taken: self.name_taken,
-            ground: self.is_readable.then_some(Grounded { ground, youngest: self.youngest }),
+            ground: self.is_readable.then_some(Grounded {
+                ground,
+                youngest: self.youngest,
+                seal: Some(self.seal.to_string()),
+            }),
             joinable: self.joinable.clone(),
         }
     }
@@ -265,7 +271,7 @@ impl World {
 }
 
 fn granted(new: NewGrant, resource_version: String) -> GrantSeen {
-    let NewGrant { name, request_uid, holder, terms, window, approvals } = new;
+    let NewGrant { name, request_uid, holder, terms, window, approvals, ground } = new;
     let grant = Grant {
         name,
         uid: "g1".to_owned(),
@@ -285,6 +291,7 @@ fn granted(new: NewGrant, resource_version: String) -> GrantSeen {
     GrantSeen {
         grant,
         is_announced: false,
+        ground: Some(ground),
         is_held: true,
         parts: None,
         end_message: String::new(),

@@ -32,13 +32,13 @@ use kube::{Api, Client, ResourceExt};
 
 use super::{
     identities::Identities,
-    index::{Index, SeenGrant, SeenRequest, Tables},
+    index::{Index, SeenGrant, Tables},
     parts::{self, Found, PartObject},
     wire,
 };
 use crate::{
     call::{self, CallError},
-    ground,
+    ground::{self, Born},
 };
 
 /// A Lease not renewed for so long is of a dead replica; 30 s after its last contact it has cut its
@@ -193,6 +193,7 @@ impl Gatherer {
             |other: &SeenGrant| other.live().is_some_and(|other| other.uid != grant.uid && other.identity == identity);
         Some(GrantSeen {
             is_announced: seen.object.status.as_ref().is_some_and(|status| status.phase.is_some()),
+            ground: seen.object.annotations().get(wire::GROUND).cloned(),
             is_held: seen.object.finalizers().iter().any(|finalizer| finalizer == wire::FINALIZER),
             parts: identity.as_ref().map(|identity| known_parts(tables, &grant, identity)),
             end_message: wire::end_message(&seen.object),
@@ -216,18 +217,18 @@ impl Gatherer {
 
     /// Whether the requester has at least so many older open requests.
     fn is_excess(&self, tables: &Tables, request: &Request) -> bool {
-        let is_open = |seen: &&SeenRequest| seen.written.as_ref().is_none_or(|w| w.complete_since().is_none());
         let mut open: Vec<_> = tables
             .requests_of(&request.requester.username)
-            .filter(is_open)
-            .filter_map(|seen| seen.read.as_ref().ok())
-            .map(|other| (other.created_at, other.uid.as_str()))
+            .filter(|seen| seen.is_open())
+            .filter_map(|seen| Some((seen.read.as_ref().ok()?, seen.written.is_none())))
+            // Of one second's, those that were looked at came before the others.
+            .map(|(other, is_new)| (other.created_at, is_new, other.uid.as_str()))
             .collect();
         if open.len() <= self.open_requests_max {
             return false;
         }
         open.sort_unstable();
-        open.iter().skip(self.open_requests_max).any(|(_, uid)| *uid == request.uid)
+        open.iter().skip(self.open_requests_max).any(|(_, _, uid)| *uid == request.uid)
     }
 }
 
@@ -244,11 +245,11 @@ fn known_ground(tables: &Tables, role: &str, namespaces: &[String], types: Types
     let lookup = |name: &str| tables.cluster_roles.get(name).map(|role| ground::allowed(role));
     let role = match tables.roles.get(role) {
         Some(role) => ground::assemble(role, lookup),
-        None => (RoleState::Missing, None),
+        None => (RoleState::Missing, Born::default()),
     };
     let namespaces = namespaces.iter().map(|name| match tables.namespaces.get(name) {
-        Some(seen) => (name.clone(), seen.state, seen.made_at),
-        None => (name.clone(), NamespaceState::Missing, None),
+        Some(seen) => (name.clone(), seen.state, seen.born.clone()),
+        None => (name.clone(), NamespaceState::Missing, Born::default()),
     });
     ground::join(role, namespaces.collect(), types)
 }

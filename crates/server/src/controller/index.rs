@@ -21,12 +21,12 @@ use brevet_core::{
     role::Scope,
     rules::identity_digest,
 };
-use jiff::Timestamp;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
 use super::{parts::Found, queue::Key, wire};
+use crate::ground::Born;
 
 /// A request as watched.
 #[derive(Clone, Debug)]
@@ -37,6 +37,13 @@ pub(super) struct SeenRequest {
     pub(super) read: Result<Request, Refusal>,
     /// What its status says.
     pub(super) written: Option<RequestStatus>,
+}
+
+impl SeenRequest {
+    /// Whether something may still come of it.
+    pub(super) fn is_open(&self) -> bool {
+        self.written.as_ref().is_none_or(|written| written.complete_since().is_none())
+    }
 }
 
 /// A grant as watched.
@@ -73,9 +80,8 @@ pub(super) struct Gateway {
 /// A namespace.
 #[derive(Clone, Debug)]
 pub(super) struct SeenNamespace {
-    pub(super) uid: String,
     pub(super) state: NamespaceState,
-    pub(super) made_at: Option<Timestamp>,
+    pub(super) born: Born,
 }
 
 /// Everything watched.
@@ -126,9 +132,14 @@ impl Tables {
             read: Request::try_from(object),
             written: wire::read_status(object),
         };
-        self.by_requester.entry(object.spec.requester.username.clone()).or_default().insert(uid.clone());
+        let of_requester = self.by_requester.entry(object.spec.requester.username.clone()).or_default();
+        // One more may make another one too many.
+        let mut touched =
+            if of_requester.insert(uid.clone()) { of_requester.iter().cloned().collect() } else { Vec::new() };
         self.requests.insert(uid.clone(), seen);
-        vec![uid]
+        touched.retain(|key| self.requests.get(key).is_some_and(SeenRequest::is_open));
+        touched.push(uid);
+        touched
     }
 
     /// Removes a request.

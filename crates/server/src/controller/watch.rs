@@ -221,17 +221,13 @@ impl Row for ClusterRole {
 impl Row for Namespace {
     fn put(&self, tables: &mut Tables) -> Vec<Key> {
         let name = self.name_any();
-        let seen = SeenNamespace {
-            uid: self.uid().unwrap_or_default(),
-            state: ground::namespace_state(self),
-            made_at: ground::made_at(self),
-        };
+        let seen = SeenNamespace { state: ground::namespace_state(self), born: ground::Born::of(self) };
         tables.namespaces.insert(name.clone(), seen);
         tables.keys_of_namespace(&name)
     }
     fn remove(&self, tables: &mut Tables) -> Vec<Key> {
         let name = self.name_any();
-        if tables.namespaces.get(&name).is_some_and(|known| Some(&known.uid) == self.uid().as_ref()) {
+        if tables.namespaces.get(&name).is_some_and(|known| known.born.is(self.uid().as_ref())) {
             tables.namespaces.remove(&name);
         }
         tables.keys_of_namespace(&name)

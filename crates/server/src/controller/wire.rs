@@ -17,6 +17,8 @@ use jiff::Timestamp;
 
 /// By which the deletion of a grant is seen before it is gone.
 pub(super) const FINALIZER: &str = "brevet.dev/end";
+/// On a grant: the seal of the uids of the role and namespaces it was made on.
+pub(super) const GROUND: &str = "brevet.dev/ground";
 /// The one stage there is until policies name others.
 const STAGE: &str = "approvers";
 /// Kubernetes' own bound on a condition's message.
@@ -105,6 +107,7 @@ pub(super) fn grant(new: &NewGrant) -> AccessGrant {
     };
     let mut object = AccessGrant::new(&new.name, spec);
     object.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
+    object.metadata.annotations = Some(BTreeMap::from([(GROUND.to_owned(), new.ground.clone())]));
     object
 }
 
