@@ -382,6 +382,9 @@ async fn nobody_reaches_into_the_house_of_identities() {
 async fn what_is_made_under_a_grant_gives_nobody_authority() {
     let cluster = cluster().await;
     let elevated = Caller::mighty(cluster, &format!("system:serviceaccount:brevet-elevations:{IDENTITY}")).await;
+    let admin = Caller::user(cluster, "admin").await;
+    let robot = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot"}});
+    admin.accepts(Attempt::create(format!("{SHOP}/serviceaccounts"), robot).really()).await;
     elevated.accepts(Attempt::create(format!("{SHOP}/configmaps"), config_map("c"))).await;
     elevated.accepts(Attempt::create(format!("{SHOP}/pods"), pod(json!({})))).await;
     let webhook = json!({
