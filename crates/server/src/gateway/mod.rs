@@ -145,11 +145,13 @@ fn start(
     let serving = Serving::new(client(), shared.health.clone());
     let (acknowledged, closed_up_to) = watch::channel(Acknowledged::default());
 
+    let forwarder = Forwarder::new(&shared.config, table.clone(), tokens.clone(), streams.clone(), receipts)?;
+    let tunnels = forwarder.tunnels();
     let room = Room {
         table: table.clone(),
         views: Arc::new(Views::new(shelf.clone(), rights.clone())),
         evaluator: Evaluator::new(client(), rights),
-        forwarder: Forwarder::new(&shared.config, table.clone(), tokens.clone(), streams.clone(), receipts)?,
+        forwarder,
     };
     let acceptor = TlsAcceptor::from(tls::configure(serving.presented(), trust.clone())?);
     let door = Door { acceptor, trust: trust.clone(), room };
@@ -174,6 +176,7 @@ fn start(
     parts.spawn(ReplicaLease::new(client(), replica).run(contact.clone(), closed_up_to, work.clone()));
     parts.spawn(front::run(client(), trust, shared.health.clone(), work.clone()));
     parts.spawn(streams.clone().run(ended, work.clone()));
+    ways_in.spawn(tunnels.drain(streams.clone(), stop.clone()));
     parts.spawn(index.run(news, work.clone()));
     parts.spawn(watch_contact(contact, streams, shared.clone(), work.clone()));
     let serves = move || table.check_working().is_ok();

@@ -128,9 +128,14 @@ impl Stream {
 
     /// Drops what is left of it, reader or not. A tunnel does so by itself.
     pub(super) fn cut(&self) {
-        if !self.is_tunnel.load(Ordering::Acquire) {
+        if !self.is_tunnel() {
             self.task.cut();
         }
+    }
+
+    /// Whether it has left HTTP behind.
+    pub(super) fn is_tunnel(&self) -> bool {
+        self.is_tunnel.load(Ordering::Acquire)
     }
 
     /// Leaves the task it began in: a tunnel has one of its own, which watches for the end.
@@ -213,6 +218,9 @@ impl About {
                 "grant `{}` was cut at {at}: the gateway has lost contact with kube-apiserver; try again",
                 self.grant
             ),
+            Reason::Stopping => {
+                format!("a gateway of grant `{}` stopped at {at}; the grant stands: try again", self.grant)
+            }
             cause => format!("grant `{}` ended at {at} ({cause}); ask again: {}", self.grant, self.again),
         }
     }

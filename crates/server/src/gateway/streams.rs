@@ -97,6 +97,15 @@ impl Streams {
         self.end(streams, cause, due);
     }
 
+    /// Ends every tunnel, now. Whatever else is open ends by itself, or is asked for again.
+    pub(super) fn end_tunnels(&self, cause: Reason, due: Timestamp) {
+        let open = self.lock();
+        let all = open.by_grant.values().flat_map(|of_grant| of_grant.streams.values());
+        let tunnels = all.filter(|stream| stream.is_tunnel()).cloned().collect();
+        drop(open);
+        self.end(tunnels, cause, due);
+    }
+
     fn end(&self, streams: Vec<Arc<Stream>>, cause: Reason, due: Timestamp) {
         for stream in &streams {
             stream.end(cause, due);

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use brevet_testkit::Cluster;
+use brevet_testkit::{Cluster, Options, Part};
 use serde_json::json;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -19,7 +19,7 @@ use crate::{
     PATIENCE, cluster, granted, hands,
     knock::{self, Protocol, Shown},
     made::{self, Ask, Made},
-    server,
+    server, start,
     streams::{check_in_time, cuts},
     through,
 };
@@ -164,8 +164,8 @@ struct Running {
 }
 
 impl Running {
-    async fn start(made: &Made, over: Over, input: Stdio, args: &[&str]) -> Self {
-        let mut child = kubectl(cluster().await, made, over, args).stdin(input).spawn().unwrap();
+    async fn start(cluster: &Cluster, made: &Made, over: Over, input: Stdio, args: &[&str]) -> Self {
+        let mut child = kubectl(cluster, made, over, args).stdin(input).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         out.read_line(&mut line).await.unwrap();
@@ -212,7 +212,7 @@ async fn whatever_is_open_is_told_of_a_revocation() {
             (endless(), &sh("echo on; cat")),
             (Stdio::piped(), &["exec", "-it", "web-1", "--", "sh", "-c", "echo on; sleep 600"]),
         ] {
-            running.push(Running::start(&made, over, input, args).await);
+            running.push(Running::start(cluster, &made, over, input, args).await);
         }
         let (child, out, port) = forwarding(&made, over).await;
         let mut connection = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
@@ -252,7 +252,7 @@ async fn an_open_shell_ends_at_the_deadline() {
     for over in BOTH {
         for script in ["echo on; sleep 600", "yes"] {
             let args = ["exec", "web-1", "--", "sh", "-c", script];
-            running.push(Running::start(&made, over, Stdio::null(), &args).await);
+            running.push(Running::start(cluster, &made, over, Stdio::null(), &args).await);
         }
     }
     let all = futures::future::join_all(running.into_iter().map(Running::end)).await;
@@ -265,6 +265,27 @@ async fn an_open_shell_ends_at_the_deadline() {
     for cut in cuts(cluster, &made, 4).await {
         check_in_time(&cut, &made);
         assert_eq!((&cut["told"], &cut["is_stream"]), (&json!("words"), &json!(true)), "{cut}");
+    }
+}
+
+#[tokio::test]
+async fn an_open_shell_is_told_when_its_gateway_stops() {
+    let cluster = start(Options::default()).await;
+    let made = granted(&cluster, &debug(600)).await;
+    let mut running = Vec::new();
+    for over in BOTH {
+        let args = ["exec", "web-1", "--", "sh", "-c", "echo on; sleep 600"];
+        running.push(Running::start(&cluster, &made, over, Stdio::null(), &args).await);
+    }
+
+    cluster.brevet().unwrap().stop(Part::Gateway).unwrap();
+
+    for (what, code, errors, _) in futures::future::join_all(running.into_iter().map(Running::end)).await {
+        assert_eq!(code, 1, "{what}: {errors}");
+        assert!(errors.contains("the grant stands: try again"), "{what}: {errors}");
+    }
+    for cut in cuts(&cluster, &made, 2).await {
+        assert_eq!((&cut["told"], &cut["cut"]), (&json!("words"), &json!("Stopping")), "{cut}");
     }
 }
 

@@ -50,7 +50,7 @@ pub(super) struct Forwarder {
     tokens: Arc<Tokens>,
     streams: Arc<Streams>,
     receipts: Receipts,
-    tunnels: Tunnels,
+    tunnels: Arc<Tunnels>,
 }
 
 /// A call that may be forwarded, all but its body.
@@ -83,7 +83,12 @@ impl Forwarder {
         streams: Arc<Streams>,
         receipts: Receipts,
     ) -> anyhow::Result<Self> {
-        Ok(Self { upstream: Upstream::new(config)?, table, tokens, streams, receipts, tunnels: Tunnels::default() })
+        Ok(Self { upstream: Upstream::new(config)?, table, tokens, streams, receipts, tunnels: Arc::default() })
+    }
+
+    /// What leaves HTTP behind here.
+    pub(super) fn tunnels(&self) -> Arc<Tunnels> {
+        self.tunnels.clone()
     }
 
     /// The answer to a call under `grant`, whose inner path is `path`.
@@ -175,26 +180,17 @@ impl Forwarder {
         open.call.status = response.status().as_u16();
         if let (StatusCode::SWITCHING_PROTOCOLS, Some(upgrade)) = (response.status(), &outgoing.upgrade) {
             let opened = self.tunnels.open(upgrade, &outgoing.call, response, open);
-            return opened.unwrap_or_else(|| {
-                reply::status(
-                    StatusCode::BAD_GATEWAY,
-                    None,
-                    "kube-apiserver switched to a protocol that was not asked for",
-                )
-            });
+            return opened.unwrap_or_else(|| closing(unasked()));
         }
         let (head, body) = response.into_parts();
         let edge = Edge::new(Format::of(&outgoing.call, head.status, &head.headers));
         let mut answer = Response::new(());
         *answer.status_mut() = head.status;
         *answer.headers_mut() = headers::response(&head.headers);
-        if outgoing.upgrade.is_some() {
-            // Whatever the client sends next on this connection may not be HTTP.
-            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
         let size = body.size_hint();
         stream.answers_with(body);
-        answer.map(|()| Download::new(open, edge, used, size).boxed_unsync())
+        let answer = answer.map(|()| Download::new(open, edge, used, size).boxed_unsync());
+        if outgoing.upgrade.is_some() { closing(answer) } else { answer }
     }
 
     /// The head of kube-apiserver's answer.
@@ -337,6 +333,17 @@ fn not_believed() -> Failure {
 fn crowded() -> Failure {
     let message = "too many tunnels are open here; try again in a moment";
     Failure { code: StatusCode::SERVICE_UNAVAILABLE, message }
+}
+
+fn unasked() -> Response<Body> {
+    let message = "kube-apiserver switched to a protocol that was not asked for";
+    reply::status(StatusCode::BAD_GATEWAY, None, message)
+}
+
+/// `answer`, and the end of its connection: what the client sends next may not be HTTP.
+fn closing(mut answer: Response<Body>) -> Response<Body> {
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
 }
 
 fn redirected() -> Failure {

@@ -22,6 +22,8 @@ mod websocket;
 
 mod ending;
 
+use std::sync::Arc;
+
 use brevet_core::{
     call::Call,
     reason::{Reason, Refusal},
@@ -35,7 +37,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 use tokio_rustls::{client, server};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     ending::{Farewell, Told},
@@ -47,8 +49,9 @@ use super::{
     door::socket::Socket,
     limits,
     reply::{self, Body},
-    streams::Registered,
+    streams::{Registered, Streams},
 };
+use crate::clock;
 
 /// A client's wish to leave HTTP behind.
 pub(super) struct Upgrade {
@@ -88,7 +91,18 @@ impl Upgrade {
 impl Tunnels {
     /// Whether there is room for another.
     pub(super) fn has_room(&self) -> bool {
-        self.tasks.len() < limits::TUNNELS_MAX
+        self.tasks.len() < limits::TUNNELS_MAX && !self.tasks.is_closed()
+    }
+
+    /// Waits for `stop`, then tells every client that this replica goes, and gives them a moment to leave.
+    pub(super) async fn drain(self: Arc<Self>, streams: Arc<Streams>, stop: CancellationToken) -> anyhow::Result<()> {
+        stop.cancelled().await;
+        self.tasks.close();
+        streams.end_tunnels(Reason::Stopping, clock::now());
+        if timeout(limits::DRAIN_GRACE, self.tasks.wait()).await.is_err() {
+            tracing::info!(open = self.tasks.len(), "stopping although tunnels are open");
+        }
+        Ok(())
     }
 
     /// Opens the tunnel that `response` agrees to. `None`: it agrees to something else.
@@ -106,8 +120,13 @@ impl Tunnels {
         let server = hyper::upgrade::on(&mut response);
         open.call.protocol = protocol.name();
         // From here on the tunnel's own task ends it, in its own time.
-        open.stream.becomes_tunnel();
+        let stream = open.stream.clone();
+        stream.becomes_tunnel();
         self.tasks.spawn(carry(upgrade.client.clone(), server, protocol, open));
+        if self.tasks.is_closed() {
+            // All the others have been told already.
+            stream.end(Reason::Stopping, clock::now());
+        }
         Some(answer)
     }
 }
