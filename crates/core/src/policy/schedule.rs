@@ -97,7 +97,7 @@ impl Schedule {
             .collect();
         let mut add = |local: DateTime| {
             let ambiguous = zone.to_ambiguous_timestamp(local);
-            found.extend([ambiguous.clone().earlier(), ambiguous.later()].into_iter().flatten());
+            found.extend([ambiguous.earlier(), ambiguous.later()].into_iter().flatten());
         };
         self.dates.iter().for_each(|span| add(span.from));
         self.freezes.iter().for_each(|span| add(span.to));
