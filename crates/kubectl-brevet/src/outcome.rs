@@ -45,7 +45,11 @@ pub(crate) fn not_granted(entry: &Entry) -> Problem {
         Phase::Denied => format!("not granted: `{name}` was denied"),
         Phase::Withdrawn => format!("not granted: `{name}` was withdrawn"),
         Phase::Pending => format!("not granted yet: `{name}` waits for an approver"),
-        Phase::Approved => format!("not in force yet: `{name}` is approved"),
+        Phase::Approved => {
+            let start = entry.grant.as_ref().map(|grant| grant.spec.not_before.0);
+            let start = start.map(|start| format!(" and starts at {}", spans::utc(start))).unwrap_or_default();
+            format!("not in force yet: `{name}` is approved{start}")
+        }
         Phase::Expired if entry.grant.is_none() => format!("not granted: nobody decided on `{name}` in time"),
         Phase::Expired | Phase::Revoked | Phase::Revoking => {
             let ended = entry.ended_at().map(|at| format!(" at {}", spans::utc(at))).unwrap_or_default();

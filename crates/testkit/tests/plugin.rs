@@ -212,6 +212,28 @@ async fn a_command_keeps_its_own_exit_code() {
 }
 
 #[tokio::test]
+#[allow(clippy::disallowed_methods, reason = "a real cluster has a real clock")]
+async fn an_access_that_starts_later_is_told_from_one_that_is_there() {
+    let (alice, bob, _, _) = people().await;
+    let soon = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string();
+    let later = alice.asks(&["--start", &soon, "--for", "10m"]).await;
+    let approved = bob.does(&["approve", &later, "--yes", "--timeout", PATIENCE]).await;
+    assert!(approved.contains("not yet in force"), "{approved}");
+    let refused = alice.is_refused(&["exec", &later, "--", "kubectl", "get", "pods"]).await;
+    assert!(refused.contains("starts at"), "{refused}");
+    alice.does(&["withdraw", &later]).await;
+
+    let name = in_force(&alice, &bob, &["--for", "10m"]).await;
+    let second = alice.asks(&["--for", "10m"]).await;
+    bob.does(&["approve", &second, "--yes", "--timeout", PATIENCE]).await;
+    // Right after the approval: what is about to be in force is waited for.
+    for name in [&name, &second] {
+        alice.does(&["exec", name, "--", "kubectl", "logs", "web-1", "--tail", "1"]).await;
+        alice.does(&["release", name]).await;
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_granted_is_refused_and_nothing_is_created() {
     let (_, _, mallory, _) = people().await;
     let refusals = [

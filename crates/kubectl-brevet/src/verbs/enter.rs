@@ -9,15 +9,18 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use brevet_api::Phase;
 use tokio::process::{Child, Command};
+use tokio::time::Instant;
 
 use super::{Code, DONE};
 use crate::cli::{ExecArgs, ShellArgs, UseArgs};
 use crate::clock::now;
 use crate::cluster::Cluster;
-use crate::entry::Entry;
+use crate::entry::{Entry, phase};
+use crate::follow::{self, Awaited};
 use crate::grant_file::{self, context_name, kubeconfig_list, quoted};
 use crate::origin::grants_folder;
 use crate::problem::Problem;
@@ -32,7 +35,7 @@ struct Entered {
 }
 
 pub(super) async fn use_grant(cluster: &Cluster, args: &UseArgs) -> anyhow::Result<Code> {
-    let entered = enter(cluster, &args.name, args.namespace.as_deref()).await?;
+    let entered = enter(cluster, &args.name, args.namespace.as_deref(), Begin::Later).await?;
     print::result(&format!("export KUBECONFIG={}", quoted(&entered.kubeconfig)))?;
     print::say(&format!(
         "wrote {} with context {}; it holds no credential",
@@ -40,12 +43,12 @@ pub(super) async fn use_grant(cluster: &Cluster, args: &UseArgs) -> anyhow::Resu
         context_name(&args.name)
     ));
     print::say(&until(&entered.entry));
-    print::say("run the line above, or put it in place: eval \"$(kubectl brevet use …)\"");
+    print::say(&format!("run the line above, or put it in place: eval \"$(kubectl brevet use {})\"", args.name));
     Ok(DONE)
 }
 
 pub(super) async fn exec(cluster: &Cluster, args: &ExecArgs) -> anyhow::Result<Code> {
-    let entered = enter(cluster, &args.name, args.namespace.as_deref()).await?;
+    let entered = enter(cluster, &args.name, args.namespace.as_deref(), Begin::Now).await?;
     let Some((program, words)) = args.command.split_first() else {
         return Err(Problem::failed("there is no command").into());
     };
@@ -59,7 +62,7 @@ pub(super) async fn exec(cluster: &Cluster, args: &ExecArgs) -> anyhow::Result<C
 }
 
 pub(super) async fn shell(cluster: &Cluster, args: &ShellArgs) -> anyhow::Result<Code> {
-    let entered = enter(cluster, &args.name, args.namespace.as_deref()).await?;
+    let entered = enter(cluster, &args.name, args.namespace.as_deref(), Begin::Now).await?;
     let command = shells::marked(&grants_folder()?, &args.name)?;
     print::say(&format!("a shell through {}; leave it with exit", args.name));
     print::say(&until(&entered.entry));
@@ -68,18 +71,27 @@ pub(super) async fn shell(cluster: &Cluster, args: &ShellArgs) -> anyhow::Result
     Ok(code_of(status))
 }
 
-/// Writes the grant's kubeconfig, if the grant can be used or soon can.
-async fn enter(cluster: &Cluster, name: &str, namespace: Option<&str>) -> Result<Entered, Problem> {
-    let request = cluster.request(name).await?;
-    let grant = cluster.grant_of(&request).await?;
-    let entry = Entry::new(request, grant);
+/// When the access must be in force.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    Now,
+    Later,
+}
+
+/// An approved grant is in force within a second; this long is waited for it.
+const ACTIVATION_TIME_MAX: Duration = Duration::from_secs(15);
+
+/// Writes the grant's kubeconfig, if the grant can be used when it must be.
+async fn enter(cluster: &Cluster, name: &str, namespace: Option<&str>, begin: Begin) -> Result<Entered, Problem> {
+    let entry = entry(cluster, name, begin).await?;
     let holder = &entry.request.spec.requester.username;
     if cluster.who().await?.username != *holder {
         return Err(Problem::refused(format!("`{name}` is not your access"))
             .why("only its holder uses it")
             .next("ask for your own: kubectl brevet request --help"));
     }
-    if !matches!(entry.phase(), Phase::Active | Phase::Approved) {
+    let is_usable = entry.phase() == Phase::Active || (entry.phase() == Phase::Approved && begin == Begin::Later);
+    if !is_usable {
         return Err(outcome::not_granted(&entry));
     }
     let namespace = namespace.map(str::to_owned).or_else(|| place(&entry, cluster));
@@ -87,6 +99,29 @@ async fn enter(cluster: &Cluster, name: &str, namespace: Option<&str>) -> Result
     let file = grant_file::write(&grants_folder()?, name, &config)?;
     let kubeconfig = kubeconfig_list(&file, &cluster.origin)?;
     Ok(Entered { entry, file, kubeconfig })
+}
+
+/// The request with its grant; one that is about to be in force is waited for, where it must be.
+async fn entry(cluster: &Cluster, name: &str, begin: Begin) -> Result<Entry, Problem> {
+    let request = cluster.request(name).await?;
+    let grant = cluster.grant_of(&request).await?;
+    let entry = Entry::new(request, grant);
+    if entry.phase() != Phase::Approved || begin == Begin::Later || entry.starts(now()).is_some() {
+        return Ok(entry);
+    }
+    let awaited = Awaited {
+        name,
+        uid: entry.request.metadata.uid.clone(),
+        deadline: Some(Instant::now() + ACTIVATION_TIME_MAX),
+        saying: None,
+    };
+    match follow::until(cluster, &awaited, |request| phase(request) != Phase::Approved).await? {
+        None => Ok(entry),
+        Some(request) => {
+            let grant = cluster.grant_of(&request).await?;
+            Ok(Entry::new(request, grant))
+        }
+    }
 }
 
 /// The grant's namespace; of several the one the user works in, else the first.

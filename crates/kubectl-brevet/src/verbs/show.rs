@@ -111,13 +111,21 @@ fn history(entry: &Entry) -> Vec<(Timestamp, String)> {
     // Request and grant tell the same end, each in its own status.
     let word = |condition: &&Condition| (condition.reason.clone(), condition.message.clone());
     conditions.dedup_by_key(|condition| word(condition));
-    let told = conditions.into_iter().map(|condition| {
-        let message = if condition.message.is_empty() { String::new() } else { format!(": {}", condition.message) };
-        let reason =
-            if condition.reason == condition.type_ { String::new() } else { format!(" ({})", condition.reason) };
-        (condition.last_transition_time.0, plain(&format!("{}{reason}{message}", condition.type_)))
-    });
-    let mut events = created.into_iter().chain(approved).chain(told).collect::<Vec<_>>();
+    if entry.request.status.iter().flat_map(|status| &status.stages).any(|stage| !stage.approvals.is_empty()) {
+        // Who approved, and when, is told already.
+        conditions.retain(|condition| condition.type_ != "Approved");
+    }
+    let (first, later): (Vec<_>, Vec<_>) = conditions.into_iter().partition(|condition| condition.type_ == "Evaluated");
+    let first = first.into_iter().map(told);
+    let later = later.into_iter().map(told);
+    let mut events = created.into_iter().chain(first).chain(approved).chain(later).collect::<Vec<_>>();
+    // Stable: within a second things stand in the order in which they can only have happened.
     events.sort_by_key(|(at, _)| *at);
     events
+}
+
+fn told(condition: &Condition) -> (Timestamp, String) {
+    let message = if condition.message.is_empty() { String::new() } else { format!(": {}", condition.message) };
+    let reason = if condition.reason == condition.type_ { String::new() } else { format!(" ({})", condition.reason) };
+    (condition.last_transition_time.0, plain(&format!("{}{reason}{message}", condition.type_)))
 }
