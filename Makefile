@@ -5,6 +5,8 @@
 
 # Tests wait for a real cluster most of the time, so that more of them than cores go on at once.
 TEST_THREADS ?= 8
+# Random cases of each property in `make soak`; the usual number is 256.
+SOAK_CASES ?= 20000
 CARGO_DENY = target/tools/$(CARGO_DENY_VERSION)/bin/cargo-deny
 CARGO_DENY_VERSION = 0.20.2
 
@@ -36,8 +38,8 @@ bench: control-plane ## approve to first call, grants per second; see bench/READ
 	cargo build --workspace --bins --profile fast --locked
 	cargo run --profile fast --locked -p brevet-testkit --bin brevet-bench
 
-soak: binaries control-plane ## long runs of the random tests (KUBERNETES=1.30 for another server)
-	PROPTEST_CASES=20000 cargo test --workspace --locked --lib
+soak: binaries control-plane ## the tests with many more random cases (KUBERNETES=1.30: on the oldest server)
+	PROPTEST_CASES=$(SOAK_CASES) RUST_TEST_THREADS=$(TEST_THREADS) cargo test --workspace --locked --no-fail-fast
 
 advisories: prerequisites $(CARGO_DENY) ## known holes in dependencies; needs the RustSec database by git
 	$(CARGO_DENY) --locked check advisories
