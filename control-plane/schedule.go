@@ -27,6 +27,8 @@ func schedule(ctx context.Context, kubeconfig string) error {
 	if err != nil {
 		return err
 	}
+	// With client-go's five calls a second, twenty new pods wait half a minute for each other.
+	config.QPS = -1
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return err
