@@ -164,17 +164,18 @@ impl Forwarder {
         let stream = open.stream.clone();
         let exchanged = tokio::select! {
             exchanged = self.exchange(&outgoing, &stream, body) => exchanged,
-            ending = stream.ended() => {
-                open.call.status = StatusCode::FORBIDDEN.as_u16();
-                let message = stream.about.sentence(ending);
-                return reply::status(StatusCode::FORBIDDEN, Some(Reason::Ended), &message);
-            }
+            _ = stream.ended() => Err(late()),
         };
         let (response, used) = match exchanged {
             Ok(exchanged) => exchanged,
-            Err(Failure { code, message }) => {
+            Err(failure) => {
+                // What breaks because the grant is over is no failure.
+                let (code, reason, message) = match stream.ending() {
+                    Some(ending) => (StatusCode::FORBIDDEN, Some(Reason::Ended), stream.about.sentence(ending)),
+                    None => (failure.code, None, failure.message.to_owned()),
+                };
                 open.call.status = code.as_u16();
-                return reply::status(code, None, message);
+                return reply::status(code, reason, &message);
             }
         };
         open.call.status = response.status().as_u16();
