@@ -220,15 +220,15 @@ impl Gatherer {
         let mut open: Vec<_> = tables
             .requests_of(&request.requester.username)
             .filter(|seen| seen.is_open())
-            .filter_map(|seen| Some((seen.read.as_ref().ok()?, seen.written.is_none())))
-            // Of one second's, those that were looked at came before the others.
-            .map(|(other, is_new)| (other.created_at, is_new, other.uid.as_str()))
+            .filter_map(|seen| seen.read.as_ref().ok())
+            // An order that never changes, or of one second's requests too many find themselves within the limit.
+            .map(|other| (other.created_at, other.uid.as_str()))
             .collect();
         if open.len() <= self.open_requests_max {
             return false;
         }
         open.sort_unstable();
-        open.iter().skip(self.open_requests_max).any(|(_, _, uid)| *uid == request.uid)
+        open.iter().skip(self.open_requests_max).any(|(_, uid)| *uid == request.uid)
     }
 }
 
