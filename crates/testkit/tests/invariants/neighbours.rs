@@ -50,7 +50,7 @@ async fn i8_overlapping_grants_of_one_person_end_each_on_its_own() {
     cluster.pod(&namespace, "one").await.unwrap();
     let who = somebody(cluster);
     let client = cluster.user(&who).client().await.unwrap();
-    let mut narrow = logs(&namespace, "6s");
+    let mut narrow = logs(&namespace, "10s");
     narrow["resources"] = json!([{"apiGroup": "", "resource": "pods", "names": ["one"]}]);
     let wide = cluster.approved(&who, "carol", logs(&namespace, LONG)).await.unwrap();
     let narrow = cluster.approved(&who, "carol", narrow).await.unwrap();
