@@ -134,6 +134,15 @@ impl Attempt {
     }
 }
 
+/// The minor version of the server: what is younger than it is not tried there.
+pub async fn minor(cluster: &Cluster) -> u32 {
+    let version = cluster.admin().await.unwrap().apiserver_version().await.unwrap();
+    version.minor.trim_end_matches('+').parse().unwrap()
+}
+
+/// Where the catalogue is reached by constrained impersonation and the server stamps requests.
+pub const IMPERSONATION_MINOR_MIN: u32 = 36;
+
 /// `base` with `patch` merged over it; `null` removes.
 pub fn with(mut base: Value, patch: Value) -> Value {
     merge(&mut base, patch);
