@@ -61,10 +61,10 @@ impl Condition {
         let evaluate = || -> Result<bool, String> {
             let mut context = Context::with_env(Arc::clone(&LIBRARY));
             context.add_variable_from_value("request", bound(request, now)?);
-            context.add_variable_from_value("role", object(vec![
-                ("name", text(&request.role)),
-                ("risk", text(&format!("{:?}", request.risk))),
-            ]));
+            context.add_variable_from_value(
+                "role",
+                object(vec![("name", text(&request.role)), ("risk", text(&format!("{:?}", request.risk)))]),
+            );
             context.add_variable_from_value("now", instant(now)?);
             match self.0.execute(&context) {
                 Ok(Value::Bool(holds)) => Ok(holds),
@@ -106,11 +106,14 @@ pub(crate) fn bound(request: &PolicyRequest, now: Timestamp) -> Result<Value, St
         Urgency::Critical => "Critical",
     };
     Ok(object(vec![
-        ("requester", object(vec![
-            ("username", text(&request.requester.username)),
-            ("uid", text(&request.requester.uid)),
-            ("groups", texts(&request.requester.groups)),
-        ])),
+        (
+            "requester",
+            object(vec![
+                ("username", text(&request.requester.username)),
+                ("uid", text(&request.requester.uid)),
+                ("groups", texts(&request.requester.groups)),
+            ]),
+        ),
         ("role", text(&request.role)),
         ("risk", text(&format!("{:?}", request.risk))),
         ("namespaces", texts(namespaces.keys())),

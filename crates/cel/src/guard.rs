@@ -112,9 +112,9 @@ impl Walk<'_> {
 
     fn named(&self, name: &str) -> Result<Type, Fault> {
         let local = self.scope.iter().rev().find(|(known, _)| known == name).map(|(_, found)| found.clone());
-        local.or_else(|| variable(name)).ok_or_else(|| {
-            self.fault(format!("there is no `{name}`; conditions speak of `request`, `role` and `now`"))
-        })
+        local
+            .or_else(|| variable(name))
+            .ok_or_else(|| self.fault(format!("there is no `{name}`; conditions speak of `request`, `role` and `now`")))
     }
 
     fn select(&mut self, select: &SelectExpr) -> Result<Type, Fault> {
@@ -179,10 +179,18 @@ impl Walk<'_> {
         let is = |wanted: Type| arguments.iter().all(|given| given.may_be(&wanted));
         Ok(Some(match (name, arguments) {
             ("!_" | "_&&_" | "_||_" | "@not_strictly_false", _) => {
-                if is(Type::Bool) { Type::Bool } else { return refuse() }
+                if is(Type::Bool) {
+                    Type::Bool
+                } else {
+                    return refuse();
+                }
             }
             ("_?_:_", [condition, one, other]) => {
-                if condition.may_be(&Type::Bool) { one.clone().or(other.clone()) } else { return refuse() }
+                if condition.may_be(&Type::Bool) {
+                    one.clone().or(other.clone())
+                } else {
+                    return refuse();
+                }
             }
             ("_==_" | "_!=_", [one, other]) => {
                 let is_null = [one, other].contains(&&Type::Null);
@@ -202,7 +210,11 @@ impl Walk<'_> {
             ("_[_]", [Type::Any, _]) => Type::Any,
             ("_[_]", _) => return refuse(),
             ("-_", [one]) => {
-                if one.may_be(&Type::Int) || one.may_be(&Type::Double) { one.clone() } else { return refuse() }
+                if one.may_be(&Type::Int) || one.may_be(&Type::Double) {
+                    one.clone()
+                } else {
+                    return refuse();
+                }
             }
             ("_+_" | "_-_" | "_*_" | "_/_" | "_%_", [one, other]) => match arithmetic(name, one, other) {
                 Some(found) => found,

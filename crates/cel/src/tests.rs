@@ -92,7 +92,11 @@ fn every_field_of_the_vocabulary_is_bound() {
 
 #[test]
 fn what_cannot_be_told_is_an_error_and_never_a_truth() {
-    for text in ["request.labels['shop'].tier == 'x'", "request.labels['bank'].team == 'x'", "duration('nonsense') == duration('1h')"] {
+    for text in [
+        "request.labels['shop'].tier == 'x'",
+        "request.labels['bank'].team == 'x'",
+        "duration('nonsense') == duration('1h')",
+    ] {
         assert!(holds(text).is_err(), "{text}");
     }
 }
@@ -149,9 +153,19 @@ fn bombs_are_refused() {
         ("lists", lists),
         ("long", long),
         ("replace", replace),
-        ("three loops", "request.requester.groups.all(a, request.requester.groups.all(b, request.requester.groups.all(c, a == c)))".into()),
+        (
+            "three loops",
+            "request.requester.groups.all(a, request.requester.groups.all(b, request.requester.groups.all(c, a == c)))"
+                .into(),
+        ),
         ("wide loops", nested),
-        ("dear loops", format!("request.requester.groups.all(a, request.requester.groups.all(b, {}))", vec!["a == b"; 20].join(" || "))),
+        (
+            "dear loops",
+            format!(
+                "request.requester.groups.all(a, request.requester.groups.all(b, {}))",
+                vec!["a == b"; 20].join(" || ")
+            ),
+        ),
         ("pattern", format!("request.ticket.matches('{}')", "(a{99}){99}".repeat(30))),
         ("ternary", ternary),
         ("select", select),
@@ -194,12 +208,38 @@ proptest! {
 /// Text that looks like a condition, mostly nonsense, some of it nested.
 fn expression(depth: u32) -> impl Strategy<Value = String> {
     let leaf = prop::sample::select(vec![
-        "1", "-1", "9223372036854775807", "1.5", "'a'", "b'x'", "null", "true", "2u", "[]", "{}", "now", "request.ticket",
-        "request.duration", "request.requester.groups", "request.labels", "request.resources", "role", "a", "b",
+        "1",
+        "-1",
+        "9223372036854775807",
+        "1.5",
+        "'a'",
+        "b'x'",
+        "null",
+        "true",
+        "2u",
+        "[]",
+        "{}",
+        "now",
+        "request.ticket",
+        "request.duration",
+        "request.requester.groups",
+        "request.labels",
+        "request.resources",
+        "role",
+        "a",
+        "b",
     ]);
     leaf.prop_map(str::to_owned).prop_recursive(depth, 64, 3, |inner| {
         let sign = prop::sample::select(vec!["+", "-", "*", "/", "%", "==", "!=", "<", ">=", "&&", "||", "in"]);
-        let call = prop::sample::select(vec![".size()", ".startsWith('a')", ".matches('(a+)+$')", ".getHours()", "[0]", "['a']", ".x"]);
+        let call = prop::sample::select(vec![
+            ".size()",
+            ".startsWith('a')",
+            ".matches('(a+)+$')",
+            ".getHours()",
+            "[0]",
+            "['a']",
+            ".x",
+        ]);
         let repeat = prop::sample::select(vec!["all", "exists", "exists_one", "map", "filter"]);
         prop_oneof![
             (inner.clone(), sign, inner.clone()).prop_map(|(a, sign, b)| format!("({a} {sign} {b})")),

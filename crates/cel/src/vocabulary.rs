@@ -102,10 +102,14 @@ pub(crate) fn function(name: &str, has_target: bool, arguments: usize) -> Option
         ("duration", false, 1) => (None, vec![text()], Type::Duration),
         ("timestamp", false, 1) => (None, vec![text()], Type::Timestamp),
         ("int", false, 1) => (None, vec![vec![Type::Text, Type::Int, Type::Double, Type::Timestamp]], Type::Int),
-        ("string", false, 1) => {
-            (None, vec![vec![Type::Text, Type::Int, Type::Bool, Type::Double, Type::Timestamp, Type::Duration]], Type::Text)
+        ("string", false, 1) => (
+            None,
+            vec![vec![Type::Text, Type::Int, Type::Bool, Type::Double, Type::Timestamp, Type::Duration]],
+            Type::Text,
+        ),
+        ("getHours" | "getMinutes" | "getSeconds", true, 0) => {
+            (Some(vec![Type::Timestamp, Type::Duration]), vec![], Type::Int)
         }
-        ("getHours" | "getMinutes" | "getSeconds", true, 0) => (Some(vec![Type::Timestamp, Type::Duration]), vec![], Type::Int),
         ("getHours" | "getMinutes" | "getSeconds", true, 1) => (Some(vec![Type::Timestamp]), vec![text()], Type::Int),
         ("getDayOfWeek" | "getDayOfMonth" | "getDate" | "getMonth" | "getFullYear" | "getDayOfYear", true, 0) => {
             (Some(vec![Type::Timestamp]), vec![], Type::Int)

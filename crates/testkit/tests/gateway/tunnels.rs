@@ -408,6 +408,24 @@ async fn only_a_switch_of_protocols_opens_a_tunnel() {
 }
 
 #[tokio::test]
+async fn a_watch_over_websocket_is_closed_with_the_reason() {
+    let cluster = cluster().await;
+    let made = granted(cluster, &debug(600)).await;
+    let inner = "/api/v1/namespaces/shop/pods?watch=1";
+    let headers = [&WEBSOCKET[..], &["origin: https://gateway"]].concat();
+    let (mut stream, head) = answer(cluster, &upgrade(&made, "GET", inner, &headers)).await;
+    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+    made::end(&hands(cluster).await, &made, "Revoked").await.unwrap();
+    let mut said = Vec::new();
+    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut said)).await.unwrap().ok();
+    // A close frame with the code 1008 and as much of the sentence as it may hold.
+    let reason = format!("grant `{}` ended at", made.name);
+    let at = said.windows(reason.len()).rposition(|window| window == reason.as_bytes()).unwrap();
+    assert_eq!(said[at - 4..at], [0x88, 125, 0x03, 0xf0]);
+    assert_eq!(said.len(), at + 123);
+}
+
+#[tokio::test]
 async fn a_token_among_the_subprotocols_is_nobody() {
     let cluster = cluster().await;
     let made = granted(cluster, &debug(600)).await;

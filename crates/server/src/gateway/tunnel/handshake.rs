@@ -14,7 +14,8 @@ use brevet_core::{
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version,
     header::{
-        CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+        CONNECTION, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+        UPGRADE,
     },
     request,
 };
@@ -30,7 +31,8 @@ const BEARER_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
 /// Subprotocols and protocol versions that a client may offer at once.
 const OFFERS_MAX: usize = 16;
 
-const REQUEST: [HeaderName; 2] = [SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION];
+/// `Origin`, because kube-apiserver refuses a watch over WebSocket without one.
+const REQUEST: [HeaderName; 3] = [ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION];
 const RESPONSE: [HeaderName; 3] = [SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, STREAM_PROTOCOL];
 
 /// What a connection becomes.
