@@ -68,9 +68,8 @@ pub(super) fn plan(o: &Observed, seen: &GrantSeen, now: Timestamp) -> Plan {
     // In force for the request's status only after it is, by another round; over as soon as decided.
     let is_confirmed = seen.grant.is_end_confirmed || plan.steps.contains(&Step::ConfirmEnd);
     if let Some(step) = mirror::step(o, seen, &stage, is_confirmed, now) {
-        let is_word_first = plan.steps.iter().all(|step| !matches!(step, Step::End { .. } | Step::ConfirmEnd));
-        // What is being tried may fail for a long time; people should know meanwhile.
-        plan.steps.insert(if is_word_first { 0 } else { plan.steps.len() }, step);
+        // Last: that people are told must never keep access from being taken away.
+        plan.steps.push(step);
     }
     if is_confirmed {
         tidy::finished_grant(o, seen, now, &mut plan);

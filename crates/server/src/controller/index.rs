@@ -7,7 +7,7 @@
 //! Left out on purpose: judging, and everything that asks the API server.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
@@ -27,6 +27,9 @@ use tokio::time::Instant;
 
 use super::{parts::Found, queue::Key, wire};
 use crate::ground::Born;
+
+/// Uids remembered as removed. An answer is under way for seconds at most.
+const GONE_MAX: usize = 10_000;
 
 /// A request as watched.
 #[derive(Clone, Debug)]
@@ -102,6 +105,8 @@ pub(super) struct Tables {
     carried: HashMap<String, BTreeSet<Key>>,
     /// Requests by requester.
     by_requester: HashMap<String, BTreeSet<Key>>,
+    /// Uids that were removed: an answer that was under way meanwhile brings nothing back.
+    gone: HashSet<String>,
 }
 
 /// The tables, shared.
@@ -123,7 +128,7 @@ impl Index {
 impl Tables {
     /// Puts a request, unless a newer copy is known.
     pub(super) fn put_request(&mut self, object: &AccessRequest) -> Vec<Key> {
-        let Some(uid) = object.uid() else { return Vec::new() };
+        let Some(uid) = object.uid().filter(|uid| !self.gone.contains(uid)) else { return Vec::new() };
         if self.requests.get(&uid).is_some_and(|known| is_newer(known.object.as_ref(), object)) {
             return Vec::new();
         }
@@ -146,6 +151,7 @@ impl Tables {
     pub(super) fn drop_request(&mut self, object: &AccessRequest) -> Vec<Key> {
         let Some(uid) = object.uid() else { return Vec::new() };
         self.requests.remove(&uid);
+        self.bury(&uid);
         forget(&mut self.by_requester, &object.spec.requester.username, &uid);
         vec![uid]
     }
@@ -170,7 +176,8 @@ impl Tables {
 
     /// Puts a grant, unless a newer copy is known.
     pub(super) fn put_grant(&mut self, object: &AccessGrant) -> Vec<Key> {
-        let (Some(uid), key) = (object.uid(), object.spec.request.uid.clone()) else { return Vec::new() };
+        let Some(uid) = object.uid().filter(|uid| !self.gone.contains(uid)) else { return Vec::new() };
+        let key = object.spec.request.uid.clone();
         let known = self.grants.get(&key).and_then(|all| all.get(&uid));
         if known.is_some_and(|known| is_newer(known.object.as_ref(), object)) {
             return Vec::new();
@@ -199,6 +206,7 @@ impl Tables {
     /// Removes a grant.
     pub(super) fn drop_grant(&mut self, object: &AccessGrant) -> Vec<Key> {
         let (Some(uid), key) = (object.uid(), object.spec.request.uid.clone()) else { return Vec::new() };
+        self.bury(&uid);
         let Some(all) = self.grants.get_mut(&key) else { return vec![key] };
         let gone = all.remove(&uid);
         if all.is_empty() {
@@ -213,6 +221,13 @@ impl Tables {
             }
         }
         touched
+    }
+
+    fn bury(&mut self, uid: &str) {
+        if self.gone.len() >= GONE_MAX {
+            self.gone.clear();
+        }
+        self.gone.insert(uid.to_owned());
     }
 
     /// Puts a part of an identity.
@@ -309,5 +324,51 @@ fn is_newer(known: &impl ResourceExt, other: &impl ResourceExt) -> bool {
     match (version(known.resource_version()), version(other.resource_version())) {
         (Some(known), Some(other)) => known > other,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(uid: &str, resource_version: &str, requester: &str) -> AccessRequest {
+        let object = serde_json::json!({
+            "apiVersion": "brevet.dev/v1alpha1", "kind": "AccessRequest",
+            "metadata": {
+                "name": uid, "uid": uid, "resourceVersion": resource_version,
+                "creationTimestamp": "2026-12-01T10:00:00Z",
+            },
+            "spec": {
+                "requester": { "username": requester }, "role": "view-logs", "namespaces": ["shop"],
+                "justification": "checkout errors",
+            },
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn an_older_copy_never_replaces_a_newer_one() {
+        let mut tables = Tables::default();
+        assert_eq!(tables.put_request(&request("a", "10", "alice")), ["a"]);
+        assert!(tables.put_request(&request("a", "9", "alice")).is_empty());
+        assert_eq!(tables.requests["a"].object.resource_version().unwrap(), "10");
+    }
+
+    #[test]
+    fn an_answer_that_was_under_way_brings_nothing_back() {
+        let mut tables = Tables::default();
+        tables.put_request(&request("a", "10", "alice"));
+        tables.drop_request(&request("a", "11", "alice"));
+        assert!(tables.put_request(&request("a", "10", "alice")).is_empty());
+        assert!(tables.requests.is_empty() && tables.keys().is_empty());
+    }
+
+    #[test]
+    fn one_more_request_has_all_of_its_author_looked_at() {
+        let mut tables = Tables::default();
+        tables.put_request(&request("a", "10", "alice"));
+        tables.put_request(&request("b", "11", "bob"));
+        let touched: BTreeSet<Key> = tables.put_request(&request("c", "12", "alice")).into_iter().collect();
+        assert_eq!(touched, BTreeSet::from(["a".to_owned(), "c".to_owned()]));
     }
 }

@@ -75,6 +75,10 @@ enum Binder {
 }
 
 impl Options {
+    fn lease(&self) -> Duration {
+        Duration::from_secs(self.lease_seconds.into())
+    }
+
     fn limits(&self) -> Limits {
         Limits { approval_seconds_max: self.approval_seconds, retention_seconds: self.retention_seconds }
     }
@@ -85,7 +89,7 @@ pub(crate) async fn run(options: Options, shared: Shared, stop: CancellationToke
     shared.health.fails("controller", "not started yet");
     let binder = binder_client(&options, &shared).await?;
     let metrics = metrics::Metrics::new(&shared.metrics);
-    let times = lead::Times { duration: Duration::from_secs(options.lease_seconds.into()) };
+    let times = lead::Times { duration: options.lease() };
     let me = format!("{}-{}", hostname(), uuid::Uuid::new_v4().simple());
     let candidate = lead::Candidate::new(shared.client.clone(), me, times, shared.health.clone());
     let work =

@@ -33,8 +33,15 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// How long one list may take.
 const LIST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Sweeps at once, and then from time to time.
-pub(super) async fn sweep(writer: Writer, identities: Arc<Identities>, metrics: Metrics) -> anyhow::Result<()> {
+/// Sweeps after `patience`, in which a deposed leader has surely stopped making things, and then from
+/// time to time.
+pub(super) async fn sweep(
+    writer: Writer,
+    identities: Arc<Identities>,
+    metrics: Metrics,
+    patience: Duration,
+) -> anyhow::Result<()> {
+    tokio::time::sleep(patience).await;
     loop {
         let pause = match once(&writer, &identities, &metrics).await {
             Ok(()) => EVERY,

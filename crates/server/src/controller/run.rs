@@ -74,7 +74,7 @@ pub(super) async fn work(
     let roles_changed = Arc::new(Notify::new());
     let (synced, mut all_synced) = mpsc::channel(watch::WATCHES);
     let feed = watch::Feed { index: index.clone(), queue: queue.clone(), roles_changed: roles_changed.clone(), synced };
-    watch::start(&mut tasks, &shared.client, &feed);
+    watch::start(&mut tasks, &watching_client(&shared)?, &feed);
     drop(feed);
     for _ in 0..watch::WATCHES {
         tokio::select! {
@@ -109,13 +109,20 @@ pub(super) async fn work(
     for _ in 0..WORKERS {
         tasks.spawn(worker(work.clone()));
     }
-    tasks.spawn(orphans::sweep(writer.clone(), identities, metrics.clone()));
+    tasks.spawn(orphans::sweep(writer.clone(), identities, metrics.clone(), options.lease()));
     tasks.spawn(roles::judge(index.clone(), roles_changed, writer.clone()));
     tasks.spawn(silence::watch(index, queue, writer, metrics));
     tokio::select! {
         ended = tasks.join_next() => ended.context("no task was started")?.context("a task panicked")?,
         () = wind_up.cancelled() => end(tasks).await,
     }
+}
+
+/// A client whose connections are not believed for ever.
+fn watching_client(shared: &Shared) -> anyhow::Result<kube::Client> {
+    let mut config = shared.config.clone();
+    config.read_timeout = Some(watch::SILENCE_MAX);
+    kube::Client::try_from(config).context("cannot make a client for watching")
 }
 
 async fn end(mut tasks: JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {

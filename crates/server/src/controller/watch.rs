@@ -1,8 +1,8 @@
 //! Feeds the index from watches, and asks for what they touch to be looked at.
 //!
 //! Promises: what vanished while a watch was broken is found when it lists
-//! again, and counts as removed; a watch that cannot go on is begun anew, with
-//! growing pauses.
+//! again, and counts as removed; a watch that cannot go on, or is silent for
+//! longer than it may, is begun anew, with growing pauses.
 
 use std::{collections::HashMap, pin::pin, sync::Arc};
 
@@ -39,6 +39,10 @@ use crate::{call, ground};
 const GATEWAY_LABEL: &str = "brevet.dev/role=gateway";
 /// Up to which resourceVersion of grants a gateway has acted.
 const ACKNOWLEDGED: &str = "brevet.dev/acknowledged";
+/// How long one watch goes on before it is resumed where it was.
+const WATCH_SECONDS: u32 = 60;
+/// How long a connection may be silent: a watch that is only believed to be open shows by then.
+pub(super) const SILENCE_MAX: std::time::Duration = std::time::Duration::from_secs(75);
 /// How many kinds are watched.
 pub(super) const WATCHES: usize = 12;
 
@@ -63,7 +67,7 @@ trait Row: Resource + Clone {
 
 /// Starts every watch; each ends only with an error of its own.
 pub(super) fn start(tasks: &mut JoinSet<anyhow::Result<()>>, client: &Client, feed: &Feed) {
-    let all = watcher::Config::default;
+    let all = || watcher::Config::default().timeout(WATCH_SECONDS);
     let ours = || all().labels(IDENTITY_LABEL);
     tasks.spawn(watch(Api::<AccessRequest>::all(client.clone()), all(), feed.clone()));
     tasks.spawn(watch(Api::<AccessDecision>::all(client.clone()), all(), feed.clone()));

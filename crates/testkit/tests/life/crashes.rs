@@ -2,17 +2,19 @@
 //! a revocation. Afterwards there is one grant, with its first deadline and one
 //! whole identity; or nothing.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, time::Duration};
 
 use brevet_api::{AccessGrant, AccessRequest, Phase, Verdict};
 use brevet_testkit::{Cluster, Options, Part};
 use futures::{StreamExt as _, pin_mut};
 use k8s_openapi::api::{
+    coordination::v1::Lease,
     core::v1::{Secret, ServiceAccount},
     rbac::v1::{Role, RoleBinding},
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
+    api::DeleteParams,
     runtime::{
         WatchStreamExt as _,
         watcher::{self, Event},
@@ -182,6 +184,64 @@ async fn a_deadline_passes_while_the_controller_is_dead() {
     brevet.restart(Part::Controller).await.unwrap();
     ended(cluster, &elevation, Phase::Expired, "Expired").await;
     assert_eq!(reason(&elevation.request().await.unwrap()), "Expired");
+}
+
+/// Another controller of the same cluster, killed when dropped.
+struct Second(std::process::Child);
+
+impl Second {
+    fn start(cluster: &Cluster) -> Self {
+        let kubeconfig = cluster.user("controller").kubeconfig_path().display().to_string();
+        let log = std::fs::File::create(cluster.dir().join("logs/second-controller.log")).unwrap();
+        let mut command = std::process::Command::new(brevet_testkit::program("brevet").unwrap());
+        command.args(["controller", "--lease-seconds=3", &format!("--kubeconfig={kubeconfig}")]).stderr(log);
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Second {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+async fn leader(client: &Client) -> Option<String> {
+    let lease = Api::<Lease>::namespaced(client.clone(), "brevet-system").get("controller").await.ok()?;
+    lease.spec?.holder_identity.filter(|holder| !holder.is_empty())
+}
+
+#[tokio::test]
+async fn two_controllers_make_one_grant_whoever_leads() {
+    let (cluster, _turn) = ailing().await;
+    let client = cluster.admin().await.unwrap();
+    nothing_left(&client).await;
+    let _second = Second::start(cluster);
+    let leases = Api::<Lease>::namespaced(client.clone(), "brevet-system");
+    let mut leaders = std::collections::BTreeSet::new();
+    for round in 0..6 {
+        leaders.insert(cluster.eventually("a leader", crate::PATIENCE, async || leader(&client).await).await);
+        let elevation = cluster.ask("alice", logs("shop", "1h")).await.unwrap();
+        elevation.decide("bob", Verdict::Approve).await.unwrap();
+        // The lead is taken away in the middle of the work.
+        leases.delete("controller", &DeleteParams::default()).await.ok();
+        elevation.phase(Phase::Active).await.unwrap();
+        let before = elevation.grant().await.unwrap();
+        let carried = identity(&elevation).await;
+        cluster
+            .eventually("orphans to be gone", Duration::from_secs(90), async || {
+                (parts(&client, None).await.len() == 4).then_some(())
+            })
+            .await;
+        assert_eq!(parts(&client, Some(&carried.name)).await.len(), 4, "round {round}");
+        elevation.decide("alice", Verdict::Revoke).await.unwrap();
+        leases.delete("controller", &DeleteParams::default()).await.ok();
+        ended(cluster, &elevation, Phase::Revoked, "Released").await;
+        let after = elevation.grant().await.unwrap();
+        assert_eq!((before.metadata.uid, before.spec), (after.metadata.uid, after.spec), "round {round}");
+        nothing_left(&client).await;
+    }
+    assert!(leaders.len() > 1, "the lead never changed hands: {leaders:?}");
 }
 
 #[allow(clippy::disallowed_methods, reason = "a test compares with what the cluster's clock says")]

@@ -64,10 +64,11 @@ async fn a_lie_about_the_requester_does_not_make_a_self_approval_count() {
 #[tokio::test]
 async fn more_approvals_do_not_move_the_deadline() {
     let cluster = Cluster::shared().await;
-    let elevation = cluster.approved("alice", "bob", logs("shop", "10s")).await.unwrap();
+    let namespace = cluster.namespace().await.unwrap();
+    let elevation = cluster.approved("alice", "carol", logs(&namespace, "10s")).await.unwrap();
     let before = elevation.grant().await.unwrap();
     elevation.decide("carol", Verdict::Approve).await.unwrap();
-    elevation.decide("bob", Verdict::Approve).await.unwrap();
+    elevation.decide("carol", Verdict::Approve).await.unwrap();
     ended(cluster, &elevation, Phase::Expired, "Expired").await;
     let after = elevation.grant().await.unwrap();
     assert_eq!((after.metadata.uid, after.spec), (before.metadata.uid, before.spec));

@@ -1,7 +1,7 @@
 //! I8, I12, I17: an end is written when all is gone, whatever ended it.
 
 use brevet_api::{AccessDecision, AccessGrant, AccessRequest, Phase, Verdict};
-use brevet_testkit::Cluster;
+use brevet_testkit::{Cluster, Elevation};
 use kube::{
     Api,
     api::{DeleteParams, ObjectMeta},
@@ -10,10 +10,16 @@ use serde_json::json;
 
 use crate::{ended, identity, logs, parts, reason};
 
+/// In a namespace of its own, so that no other test shares the identity.
+async fn approved<'c>(cluster: &'c Cluster, duration: &str) -> Elevation<'c> {
+    let namespace = cluster.namespace().await.unwrap();
+    cluster.approved("alice", "carol", logs(&namespace, duration)).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_grant_expires_and_nothing_is_left() {
     let cluster = Cluster::shared().await;
-    let elevation = cluster.approved("alice", "bob", logs("shop", "4s")).await.unwrap();
+    let elevation = approved(cluster, "4s").await;
     assert_eq!(parts(&cluster.admin().await.unwrap(), Some(&identity(&elevation).await.name)).await.len(), 4);
     let grant = elevation.grant().await.unwrap();
     assert_eq!(grant.spec.not_after.0, grant.spec.not_before.0 + jiff::SignedDuration::from_secs(4));
@@ -25,7 +31,7 @@ async fn a_grant_expires_and_nothing_is_left() {
 #[tokio::test]
 async fn the_holder_gives_it_back() {
     let cluster = Cluster::shared().await;
-    let elevation = cluster.approved("alice", "bob", logs("shop", "1h")).await.unwrap();
+    let elevation = approved(cluster, "1h").await;
     elevation.decide("alice", Verdict::Revoke).await.unwrap();
     ended(cluster, &elevation, Phase::Revoked, "Released").await;
 }
@@ -33,7 +39,7 @@ async fn the_holder_gives_it_back() {
 #[tokio::test]
 async fn somebody_who_may_revokes_it() {
     let cluster = Cluster::shared().await;
-    let elevation = cluster.approved("alice", "bob", logs("shop", "1h")).await.unwrap();
+    let elevation = approved(cluster, "1h").await;
     elevation.decide("carol", Verdict::Revoke).await.unwrap();
     ended(cluster, &elevation, Phase::Revoked, "Revoked").await;
 }
@@ -41,7 +47,7 @@ async fn somebody_who_may_revokes_it() {
 #[tokio::test]
 async fn deleting_the_grant_revokes_and_nothing_brings_it_back() {
     let cluster = Cluster::shared().await;
-    let elevation = cluster.approved("alice", "bob", logs("shop", "1h")).await.unwrap();
+    let elevation = approved(cluster, "1h").await;
     let identity = identity(&elevation).await;
     let client = cluster.admin().await.unwrap();
     let grants = Api::<AccessGrant>::all(client.clone());
@@ -64,8 +70,9 @@ async fn deleting_the_grant_revokes_and_nothing_brings_it_back() {
 #[tokio::test]
 async fn a_grant_without_its_approval_is_over() {
     let cluster = Cluster::shared().await;
-    let elevation = cluster.ask("alice", logs("shop", "1h")).await.unwrap();
-    let decision = elevation.decide("bob", Verdict::Approve).await.unwrap();
+    let namespace = cluster.namespace().await.unwrap();
+    let elevation = cluster.ask("alice", logs(&namespace, "1h")).await.unwrap();
+    let decision = elevation.decide("carol", Verdict::Approve).await.unwrap();
     elevation.phase(Phase::Active).await.unwrap();
     let decisions = Api::<AccessDecision>::all(cluster.admin().await.unwrap());
     decisions.delete(&decision.metadata.name.unwrap(), &DeleteParams::default()).await.unwrap();
@@ -75,7 +82,7 @@ async fn a_grant_without_its_approval_is_over() {
 #[tokio::test]
 async fn a_grant_without_its_request_is_over_even_if_one_of_that_name_comes_again() {
     let cluster = Cluster::shared().await;
-    let elevation = cluster.approved("alice", "bob", logs("shop", "1h")).await.unwrap();
+    let elevation = approved(cluster, "1h").await;
     let old = elevation.request().await.unwrap();
     let identity = identity(&elevation).await;
     let client = cluster.admin().await.unwrap();
