@@ -142,7 +142,7 @@ impl Tables {
         let mut touched =
             if of_requester.insert(uid.clone()) { of_requester.iter().cloned().collect() } else { Vec::new() };
         self.requests.insert(uid.clone(), seen);
-        touched.retain(|key| self.requests.get(key).is_some_and(SeenRequest::is_open));
+        touched.retain(|key| *key != uid && self.requests.get(key).is_some_and(SeenRequest::is_open));
         touched.push(uid);
         touched
     }
