@@ -145,6 +145,19 @@ pub(crate) fn is_over(phase: Phase) -> bool {
     matches!(phase, Phase::Denied | Phase::Withdrawn | Phase::Expired | Phase::Revoked)
 }
 
+/// Active, over, or approved for a start that lies ahead.
+pub(crate) fn is_answered(request: &Request, now: Timestamp) -> bool {
+    let starts_later = || {
+        let start = request.spec.start_at.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
+        start.is_some_and(|start| start > now)
+    };
+    match phase(request) {
+        Phase::Active => true,
+        Phase::Approved => starts_later(),
+        phase => is_over(phase),
+    }
+}
+
 /// Namespaces for people; none is the whole cluster.
 pub(crate) fn namespaces(names: &[String]) -> String {
     if names.is_empty() {

@@ -16,7 +16,7 @@ use crate::attest::attest;
 use crate::cli::{DecideArgs, ReleaseArgs, RevokeArgs, WithdrawArgs};
 use crate::clock::now;
 use crate::cluster::{Cluster, call};
-use crate::entry::{Entry, is_over, namespaces, phase};
+use crate::entry::{Entry, is_answered, is_over, namespaces, phase};
 use crate::follow::{self, Awaited};
 use crate::plain::plain;
 use crate::problem::Problem;
@@ -61,7 +61,7 @@ async fn decide(cluster: &Cluster, args: &DecideArgs, verdict: Verdict) -> anyho
     };
     record(cluster, &request, verdict, claims, me, &args.comment).await?;
     let word = if verdict == Verdict::Approve { "approved" } else { "denied" };
-    let seen = settle(cluster, &request, patience, |phase| phase != Phase::Pending).await?;
+    let seen = settle(cluster, &request, patience, |request| is_answered(request, now())).await?;
     match seen {
         Some(entry) if took_effect(verdict, entry.phase()) => {
             print::result(&format!("{word}: {}{}", args.name, until(&entry)))?
@@ -142,7 +142,7 @@ pub(super) async fn withdraw(cluster: &Cluster, args: &WithdrawArgs) -> anyhow::
         _ => undecided(&request)?,
     }
     record(cluster, &request, Verdict::Withdraw, claims(&request), me, &args.comment).await?;
-    let seen = settle(cluster, &request, patience, is_over).await?;
+    let seen = settle(cluster, &request, patience, |request| is_over(phase(request))).await?;
     confirmed(name, "withdrawn", seen, patience)
 }
 
@@ -159,7 +159,7 @@ pub(super) async fn release(cluster: &Cluster, args: &ReleaseArgs) -> anyhow::Re
             .into());
     }
     record(cluster, &request, Verdict::Revoke, claims(&request), me, &args.comment).await?;
-    let seen = settle(cluster, &request, patience, is_over).await?;
+    let seen = settle(cluster, &request, patience, |request| is_over(phase(request))).await?;
     confirmed(name, "released", seen, patience)
 }
 
@@ -178,7 +178,7 @@ pub(super) async fn revoke(cluster: &Cluster, args: &RevokeArgs) -> anyhow::Resu
     ));
     confirm(args.yes, "End this access now?")?;
     record(cluster, &request, Verdict::Revoke, claims(&request), me, &args.comment).await?;
-    let seen = settle(cluster, &request, patience, is_over).await?;
+    let seen = settle(cluster, &request, patience, |request| is_over(phase(request))).await?;
     confirmed(&args.name, "revoked", seen, patience)
 }
 
@@ -243,7 +243,7 @@ async fn settle(
     cluster: &Cluster,
     request: &Request,
     patience: Duration,
-    is_done: impl Fn(Phase) -> bool,
+    is_done: impl Fn(&Request) -> bool,
 ) -> Result<Option<Entry>, Problem> {
     if patience.is_zero() {
         return Ok(None);
@@ -255,7 +255,7 @@ async fn settle(
         deadline: Some(Instant::now() + patience),
         saying: Some("recorded; it is taking effect"),
     };
-    let Some(seen) = follow::until(cluster, &awaited, |request| is_done(phase(request))).await? else {
+    let Some(seen) = follow::until(cluster, &awaited, is_done).await? else {
         return Ok(None);
     };
     let grant = cluster.grant_of(&seen).await?;

@@ -2,7 +2,6 @@
 
 use brevet_api::sessions::{EvaluationStatus, Request};
 use brevet_api::{AccessRequest, AccessRequestSpec, Phase, SubjectBlock};
-use jiff::Timestamp;
 use kube::api::{ObjectMeta, PostParams};
 use tokio::time::Instant;
 
@@ -10,7 +9,7 @@ use super::{Code, DONE};
 use crate::cli::{Format, RequestArgs};
 use crate::clock::now;
 use crate::cluster::{Cluster, call};
-use crate::entry::{Entry, is_over, phase, qualified_name};
+use crate::entry::{Entry, is_answered, qualified_name};
 use crate::follow::{self, Awaited};
 use crate::outcome;
 use crate::prepare::{Prepared, evaluate, prepare, read_length};
@@ -110,19 +109,6 @@ fn left_pending(args: &RequestArgs, made: AccessRequest, name: &str) -> anyhow::
         }
     }
     Ok(DONE)
-}
-
-/// Active, over, or approved for a start that lies ahead.
-fn is_answered(request: &Request, now: Timestamp) -> bool {
-    let starts_later = || {
-        let start = request.spec.start_at.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
-        start.is_some_and(|start| start > now)
-    };
-    match phase(request) {
-        Phase::Active => true,
-        Phase::Approved => starts_later(),
-        phase => is_over(phase),
-    }
 }
 
 async fn answer(cluster: &Cluster, args: &RequestArgs, request: Request) -> anyhow::Result<Code> {
