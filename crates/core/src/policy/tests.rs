@@ -336,13 +336,12 @@ fn granted(from: &str, to: &str, ended: Option<&str>) -> Use {
     used(UseState::Granted { window, ended_at: ended.map(at) })
 }
 
-#[test]
-fn limits_refuse_and_never_cut() {
-    let with = |limits| vec![policy("p", 0, vec![PolicyRule { limits, ..approve("limited") }, approve("fallback")])];
+/// What is asked of `limited`, what was used before, and what comes of it.
+fn limit_cases() -> Vec<(&'static str, Limits, Vec<Use>, &'static str)> {
     let none = Limits::default();
     let pending = || used(UseState::Pending { duration: length("30m") });
     let day = length("1h");
-    for (what, limits, uses, word) in [
+    vec![
         ("too long", Limits { max_duration: Some(length("29m")), ..none }, vec![], "DurationTooLong"),
         ("just long enough", Limits { max_duration: Some(length("30m")), ..none }, vec![], "Approve"),
         (
@@ -402,7 +401,13 @@ fn limits_refuse_and_never_cut() {
             vec![granted("08:00:00", "09:00:00", Some("08:30:00"))],
             "Approve",
         ),
-    ] {
+    ]
+}
+
+#[test]
+fn limits_refuse_and_never_cut() {
+    let with = |limits| vec![policy("p", 0, vec![PolicyRule { limits, ..approve("limited") }, approve("fallback")])];
+    for (what, limits, uses, word) in limit_cases() {
         let mut request = asked();
         request.usage = Some(Usage { uses: uses.clone(), overdue_review: None });
         let outcome = decide(with(limits), &request);
