@@ -144,3 +144,87 @@ async fn what_reaches_beyond_objects_is_refused_under_a_grant() {
         thief.rejects(Attempt::read(format!("{SHOP}/pods/web-1/portforward?ports=8080")), why).await;
     }
 }
+
+const ONTO_THE_NODE: &str = "gains no hostPath, host namespace or privileged container";
+
+fn containing(container: Value) -> Value {
+    json!({"containers": [with(json!({"name": "c", "image": "none"}), container)]})
+}
+
+#[tokio::test]
+async fn no_workload_gains_a_way_onto_its_node() {
+    let cluster = cluster().await;
+    let elevated = Caller::mighty(cluster, &format!("system:serviceaccount:brevet-elevations:{IDENTITY}")).await;
+    let adds = |capability: &str| json!({"securityContext": {"capabilities": {"add": [capability]}}});
+    let whole = json!([{"name": "v", "hostPath": {"path": "/"}}]);
+    elevated.accepts(Attempt::create(format!("{SHOP}/pods"), pod(containing(adds("SYS_PTRACE"))))).await;
+    for bad in [
+        json!({"hostNetwork": true}),
+        json!({"hostPID": true}),
+        json!({"hostIPC": true}),
+        json!({ "volumes": whole }),
+        containing(json!({"securityContext": {"privileged": true}})),
+        containing(adds("cap_sys_admin")),
+        json!({"initContainers": [{"name": "first", "image": "none", "securityContext": {"privileged": true}}]}),
+    ] {
+        elevated.rejects(Attempt::create(format!("{SHOP}/pods"), pod(bad.clone())), ONTO_THE_NODE).await;
+        let path = "/apis/apps/v1/namespaces/shop/deployments";
+        elevated.rejects(Attempt::create(path, deployment("d", bad)), ONTO_THE_NODE).await;
+    }
+    let volume = json!({
+        "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "v"},
+        "spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/"}},
+    });
+    elevated.rejects(Attempt::create("/api/v1/persistentvolumes", volume), "a path of a node").await;
+    let revision = json!({
+        "apiVersion": "apps/v1", "kind": "ControllerRevision", "metadata": {"name": "r"}, "revision": 1, "data": {"spec": {}},
+    });
+    let path = "/apis/apps/v1/namespaces/shop/controllerrevisions";
+    elevated.rejects(Attempt::create(path, revision), "nobody writes controllerrevisions").await;
+}
+
+#[tokio::test]
+async fn a_debug_container_gains_no_way_onto_the_node() {
+    let cluster = cluster().await;
+    let elevated = Caller::mighty(cluster, &format!("system:serviceaccount:brevet-elevations:{IDENTITY}")).await;
+    let admin = Caller::user(cluster, "admin").await;
+    let mounts = json!([{"name": "v", "mountPath": "/l", "readOnly": true}]);
+    let volumes = json!([{"name": "v", "hostPath": {"path": "/var/log"}}]);
+    let agent = with(pod(containing(json!({ "volumeMounts": mounts }))), json!({"metadata": {"name": "agent"}}));
+    let agent = with(agent, json!({"spec": {"volumes": volumes}}));
+    admin.accepts(Attempt::create(format!("{SHOP}/pods"), agent).really()).await;
+    let debug = |container: Value| {
+        let container = with(json!({"name": "debugger", "image": "none"}), container);
+        let body = json!({"spec": {"ephemeralContainers": [container]}});
+        Attempt::patch(format!("{SHOP}/pods/agent/ephemeralcontainers"), body)
+    };
+    elevated.accepts(debug(json!({}))).await;
+    elevated.accepts(debug(json!({ "volumeMounts": mounts }))).await;
+    elevated.rejects(debug(json!({"securityContext": {"privileged": true}})), ONTO_THE_NODE).await;
+    let writable = json!({"volumeMounts": [{"name": "v", "mountPath": "/l"}]});
+    elevated.rejects(debug(writable), ONTO_THE_NODE).await;
+}
+
+#[tokio::test]
+async fn a_workload_keeps_the_way_onto_its_node_that_it_had() {
+    let cluster = cluster().await;
+    let elevated = Caller::mighty(cluster, &format!("system:serviceaccount:brevet-elevations:{IDENTITY}")).await;
+    let admin = Caller::user(cluster, "admin").await;
+    let path = "/apis/apps/v1/namespaces/shop/deployments";
+    admin.accepts(Attempt::create(path, deployment("agents", json!({"hostPID": true}))).really()).await;
+    let changes =
+        |patch: Value| Attempt::patch(format!("{path}/agents"), json!({"spec": {"template": {"spec": patch}}}));
+    elevated.accepts(changes(containing(json!({"image": "other"})))).await;
+    elevated.rejects(changes(json!({"hostNetwork": true})), ONTO_THE_NODE).await;
+    let scale = Attempt::patch(format!("{path}/agents/scale"), json!({"spec": {"replicas": 1}}));
+    elevated.accepts(scale).await;
+}
+
+#[tokio::test]
+async fn deleting_all_is_judged_one_by_one() {
+    let elevated =
+        Caller::mighty(cluster().await, &format!("system:serviceaccount:brevet-elevations:{IDENTITY}")).await;
+    // The request names nothing; only the old object shows which it is.
+    let all = Attempt::delete("/api/v1/namespaces/kube-system/configmaps");
+    elevated.rejects(all, "says who is trusted").await;
+}
