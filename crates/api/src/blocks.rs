@@ -140,6 +140,27 @@ pub struct ObjectRef {
     pub uid: String,
 }
 
+/// The rule that decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyRef {
+    /// The AccessPolicy's name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// The rule's name.
+    #[schemars(length(min = 1, max = 63))]
+    pub rule: String,
+    /// The AccessPolicy's UID.
+    #[schemars(length(min = 1, max = 128))]
+    pub uid: String,
+    /// The AccessPolicy's generation when it decided.
+    #[schemars(range(min = 0), extend("format" = "int64"))]
+    pub generation: i64,
+    /// What the rule said, as a digest.
+    #[schemars(length(max = 71), regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
+    pub digest: String,
+}
+
 /// The decision that approved.
 pub type DecisionRef = ObjectRef;
 

@@ -4,7 +4,7 @@
 //!
 //! Left out on purpose: writing files. A test compares and, told so, rewrites them.
 
-use crate::{AccessDecision, AccessGrant, AccessRequest, AccessRole};
+use crate::{AccessDecision, AccessGrant, AccessPolicy, AccessRequest, AccessRole};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube_core::CustomResourceExt;
 use serde_json::Value;
@@ -16,6 +16,7 @@ use serde_json::Value;
 pub fn all() -> Result<Vec<(&'static str, Value)>, serde_json::Error> {
     Ok(vec![
         ("accessroles.yaml", shipped(&AccessRole::crd())?),
+        ("accesspolicies.yaml", shipped(&AccessPolicy::crd())?),
         ("accessrequests.yaml", shipped(&AccessRequest::crd())?),
         ("accessdecisions.yaml", shipped(&AccessDecision::crd())?),
         ("accessgrants.yaml", shipped(&AccessGrant::crd())?),

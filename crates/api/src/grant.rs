@@ -2,7 +2,7 @@
 
 #![allow(clippy::duplicated_attributes, reason = "columns and selectable fields share paths")]
 
-use crate::blocks::{DecisionRef, IdentityRef, ObjectRef, SubjectBlock, TermsBlock};
+use crate::blocks::{DecisionRef, IdentityRef, ObjectRef, PolicyRef, SubjectBlock, TermsBlock};
 use crate::words::{Delivery, Phase};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube_derive::CustomResource;
@@ -44,6 +44,10 @@ use serde_json::json;
         "rule": "self.notBefore < self.notAfter",
         "message": "notAfter must be later than notBefore",
     },
+    {
+        "rule": "has(self.policy) || (has(self.approvals) && size(self.approvals) > 0)",
+        "message": "a grant rests on approvals, or on the rule of a policy",
+    },
 ])))]
 pub struct AccessGrantSpec {
     /// The request it was made from.
@@ -61,9 +65,13 @@ pub struct AccessGrantSpec {
     pub not_after: Time,
     /// How it reaches the holder.
     pub delivery: Delivery,
-    /// The evidence.
-    #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    /// Who agreed; absent where a rule approved at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128), extend("x-kubernetes-list-type" = "atomic"))]
     pub approvals: Vec<GrantApproval>,
+    /// The rule that decided; absent where there was no policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyRef>,
 }
 
 /// One approval the grant rests on.

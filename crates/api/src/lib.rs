@@ -10,6 +10,7 @@
 mod blocks;
 mod decision;
 mod grant;
+mod policy;
 mod request;
 mod role;
 mod words;
@@ -19,14 +20,21 @@ pub mod crds;
 pub mod sessions;
 
 pub use blocks::{
-    DecisionRef, Dropped, IdentityRef, ObjectRef, ResourceAsk, Rule, StageApproval, StageStatus, SubjectBlock,
-    TermsBlock,
+    DecisionRef, Dropped, IdentityRef, ObjectRef, PolicyRef, ResourceAsk, Rule, StageApproval, StageStatus,
+    SubjectBlock, TermsBlock,
 };
 pub use decision::{AccessDecision, AccessDecisionSpec, ClaimedTerms};
 pub use grant::{AccessGrant, AccessGrantSpec, AccessGrantStatus, GrantApproval};
+pub use policy::{
+    AccessPolicy, AccessPolicySpec, AccessPolicyStatus, ApprovalBlock, LabelDemand, LabelSelectorBlock, LimitsBlock,
+    NamespaceBlock, PolicyRule, PolicySubject, ResourceBlock, ReviewBlock, ScheduleBlock, SpanBlock, StageBlock,
+    WindowBlock,
+};
 pub use request::{AccessRequest, AccessRequestSpec, AccessRequestStatus};
 pub use role::{AccessRole, AccessRoleSpec, AccessRoleStatus};
-pub use words::{Delivery, Naming, Phase, Risk, Scope, Urgency, Verdict};
+pub use words::{
+    Delivery, Effect, LabelOperator, Naming, Phase, Risk, Scope, StageOrder, SubjectKind, Urgency, Verdict, Weekday,
+};
 
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 

@@ -2,7 +2,7 @@
 
 #![allow(clippy::duplicated_attributes, reason = "columns and selectable fields share paths")]
 
-use crate::blocks::{Dropped, ObjectRef, ResourceAsk, StageStatus, SubjectBlock, TermsBlock};
+use crate::blocks::{Dropped, ObjectRef, PolicyRef, ResourceAsk, StageStatus, SubjectBlock, TermsBlock};
 use crate::words::{Delivery, Phase, Urgency};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube_derive::CustomResource;
@@ -102,6 +102,9 @@ pub struct AccessRequestStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::blocks::conditions")]
     pub conditions: Vec<Condition>,
+    /// The rule that decides; absent where there is no policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyRef>,
     /// The terms to approve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<TermsBlock>,

@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident),+ $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$on:meta])* $variant:ident),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         // A documented variant would turn the schema's plain `enum` into a `oneOf`.
         #[allow(missing_docs)]
-        pub enum $name { $($variant),+ }
+        pub enum $name { $($(#[$on])* $variant),+ }
 
         impl $name {
             /// Every word of the set, in order.
@@ -62,4 +62,27 @@ words! {
 words! {
     /// How far a request or grant has come: a derived word for people, never a source of truth.
     Phase { Pending, Approved, Active, Denied, Withdrawn, Revoking, Expired, Revoked }
+}
+words! {
+    /// What follows when a policy's rule matches.
+    #[derive(Default)]
+    Effect { Approve, RequireApproval, BreakGlass, #[default] Deny }
+}
+words! {
+    /// Whom a rule or stage names.
+    #[derive(Default)]
+    SubjectKind { #[default] User, Group, ServiceAccount }
+}
+words! {
+    /// How a label is compared.
+    #[derive(Default)]
+    LabelOperator { #[default] In, NotIn, Exists, DoesNotExist }
+}
+words! {
+    /// Whether stages follow one another.
+    StageOrder { Parallel, Ordered }
+}
+words! {
+    /// A day of the week.
+    Weekday { Mon, Tue, Wed, Thu, Fri, Sat, Sun }
 }

@@ -8,10 +8,12 @@
 //! only the controller sees those.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::decision::{Decision, Verdict, in_time, weigh};
+use crate::policy::{self, Decider, Policies};
 use crate::request::Request;
 use crate::role::forbidden;
 use crate::{digest::Digest, reason::Reason, subject::Subject, terms::Terms, window::Window};
@@ -25,6 +27,8 @@ pub struct Approval {
     pub decision_uid: String,
     /// Who approved.
     pub approver: String,
+    /// The stage it counted for.
+    pub stage: String,
 }
 
 /// An AccessGrant whose spec has been read.
@@ -50,6 +54,8 @@ pub struct Grant {
     pub window: Window,
     /// Who agreed.
     pub approvals: Vec<Approval>,
+    /// The rule that decided; `None`: there was no policy.
+    pub policy: Option<Decider>,
     /// The identity that carries it, once made.
     pub identity: Option<IdentityRef>,
     /// Whether the controller has confirmed it ready.
@@ -85,6 +91,8 @@ pub struct Evidence {
     pub request: Option<Request>,
     /// Every decision about that request.
     pub decisions: Vec<Decision>,
+    /// Every policy.
+    pub policies: Arc<Policies>,
 }
 
 /// Whether the grant has not ended: judged anew from its evidence, by
@@ -109,7 +117,7 @@ pub fn stands(grant: &Grant, evidence: &Evidence, now: Timestamp) -> Result<(), 
     if grant.is_deleting {
         return Err(Ended { cause: Reason::Deleted, at: now });
     }
-    if rests_on(grant, evidence) { Ok(()) } else { Err(Ended { cause: Reason::Evidence, at: now }) }
+    rests_on(grant, evidence).map_err(|cause| Ended { cause, at: now })
 }
 
 fn counts_for(decision: &Decision, grant: &Grant, request: &Request) -> bool {
@@ -132,19 +140,22 @@ fn ended_by_person(grant: &Grant, evidence: &Evidence) -> Option<Ended> {
 }
 
 /// Whether request and approvals are there and say exactly what the grant says.
-fn rests_on(grant: &Grant, evidence: &Evidence) -> bool {
-    let Some(request) = evidence.request.as_ref() else {
-        return false;
-    };
+fn rests_on(grant: &Grant, evidence: &Evidence) -> Result<(), Reason> {
+    let request = evidence.request.as_ref().ok_or(Reason::Evidence)?;
     let is_its_request = request.uid == grant.request_uid && request.name == grant.name && !request.is_deleting;
-    is_its_request
+    let is_sound = is_its_request
         && answers(grant, request)
         && is_in_terms(&grant.window, &grant.terms)
         && grant.digest == grant.terms.digest()
         && forbidden::first(&grant.terms.rules).is_none()
         && forbidden::first(&grant.terms.companions).is_none()
-        && !grant.approvals.is_empty()
-        && grant.approvals.iter().all(|approval| is_backed(approval, grant, request, evidence))
+        && grant.approvals.iter().all(|approval| is_backed(approval, grant, request, evidence));
+    if !is_sound {
+        return Err(Reason::Evidence);
+    }
+    let approvals: Vec<&str> = grant.approvals.iter().map(|approval| approval.decision_uid.as_str()).collect();
+    let by = grant.policy.as_ref();
+    policy::backs(&evidence.policies, by, request, &grant.terms, &evidence.decisions, &approvals)
 }
 
 /// Whether holder and terms are what the request asked for.

@@ -24,6 +24,7 @@ mod usage;
 
 mod asked;
 
+mod backing;
 mod evaluate;
 mod explain;
 mod fit;
@@ -39,7 +40,8 @@ use std::collections::BTreeSet;
 use crate::{length::Length, role::Risk};
 
 pub use asked::{Labels, Place, PolicyRequest};
-pub use evaluate::{Conditions, Decider, Outcome, Ruling, evaluate};
+pub use backing::backs;
+pub use evaluate::{Conditions, Decider, Outcome, Ruling, Unread, evaluate};
 pub use explain::Near;
 pub use findings::{Finding, findings};
 pub use glob::Glob;

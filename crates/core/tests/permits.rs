@@ -99,13 +99,15 @@ fn granted(name: &str, from: i64, seconds: u64) -> (Grant, Evidence) {
             decision_name: decision.name.clone(),
             decision_uid: decision.uid.clone(),
             approver: "bob".to_owned(),
+            stage: "approvers".to_owned(),
         }],
+        policy: None,
         identity: Some(IdentityRef { name: "e-x".to_owned(), uid: "e-x-uid".to_owned() }),
         is_ready: true,
         ended: None,
         is_end_confirmed: false,
     };
-    (grant, Evidence { request: Some(request), decisions: vec![decision] })
+    (grant, Evidence { request: Some(request), decisions: vec![decision], ..Evidence::default() })
 }
 
 fn alice() -> Caller {

@@ -17,6 +17,7 @@ use std::{
 use brevet_api::{AccessRole, border};
 use brevet_core::{
     lifecycle::{Grounded, identity},
+    policy::Labels,
     request::{Ground, NamespaceState, RoleState, TypeScope, Types},
     rules::Rules,
 };
@@ -96,14 +97,14 @@ impl Reader {
         assemble(&role, |name| found.get(name).cloned().flatten().map(|role| allowed(&role)))
     }
 
-    async fn namespace(&self, name: &str) -> (String, NamespaceState, Born) {
+    async fn namespace(&self, name: &str) -> Place {
         let found = call::read(&Api::<Namespace>::all(self.client.clone()), name).await;
-        let (state, born) = match found {
-            Ok(Some(namespace)) => (namespace_state(&namespace), Born::of(&namespace)),
-            Ok(None) => (NamespaceState::Missing, Born::default()),
-            Err(_) => (NamespaceState::Unknown, Born::default()),
-        };
-        (name.to_owned(), state, born)
+        let name = name.to_owned();
+        match found {
+            Ok(Some(namespace)) => Place::of(name, &namespace),
+            Ok(None) => Place { name, state: NamespaceState::Missing, born: Born::default(), labels: None },
+            Err(_) => Place { name, state: NamespaceState::Unknown, born: Born::default(), labels: None },
+        }
     }
 }
 
@@ -126,15 +127,34 @@ impl Born {
     }
 }
 
+/// A namespace that a request names.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) name: String,
+    pub(crate) state: NamespaceState,
+    pub(crate) born: Born,
+    /// `None`: they could not be seen.
+    pub(crate) labels: Labels,
+}
+
+impl Place {
+    /// Of one that is there.
+    pub(crate) fn of(name: String, namespace: &Namespace) -> Self {
+        let labels = Some(namespace.labels().clone());
+        Self { name, state: namespace_state(namespace), born: Born::of(namespace), labels }
+    }
+}
+
 /// Puts the pieces together.
-pub(crate) fn join(role: (RoleState, Born), namespaces: Vec<(String, NamespaceState, Born)>, types: Types) -> Grounded {
+pub(crate) fn join(role: (RoleState, Born), namespaces: Vec<Place>, types: Types) -> Grounded {
     let (role, role_born) = role;
-    let all = || namespaces.iter().map(|(_, _, born)| born).chain([&role_born]);
+    let all = || namespaces.iter().map(|place| &place.born).chain([&role_born]);
     let youngest = all().filter_map(|born| born.at).max().unwrap_or(Timestamp::MIN);
     let uids: Option<Vec<&str>> = all().map(|born| born.uid.as_deref()).collect();
     let seal = uids.map(|uids| identity::seal(uids).base32());
-    let namespaces = namespaces.into_iter().map(|(name, state, _)| (name, state)).collect();
-    Grounded { ground: Ground { role, namespaces, types }, youngest, seal }
+    let labels = namespaces.iter().map(|place| (place.name.clone(), place.labels.clone())).collect();
+    let namespaces = namespaces.into_iter().map(|place| (place.name, place.state)).collect();
+    Grounded { ground: Ground { role, namespaces, types }, youngest, labels, seal }
 }
 
 /// Every ClusterRole the role speaks of.

@@ -12,6 +12,7 @@ mod gateway;
 mod ground;
 mod guard;
 mod options;
+mod policies;
 mod probes;
 mod shared;
 mod telemetry;

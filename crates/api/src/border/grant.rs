@@ -3,7 +3,7 @@
 //! In its status, condition `Ready` is `True` once the access is there. Condition `Ended` carries the
 //! cause as its reason: `Unknown` while the end is not yet confirmed (phase Revoking), `True` once it is.
 
-use super::{Stored, terms};
+use super::{Stored, decider, terms};
 use crate::blocks::{IdentityRef as IdentityBlock, ObjectRef};
 use crate::grant::{AccessGrant, AccessGrantStatus, GrantApproval};
 use brevet_core::grant::{Approval, Ended, Grant, IdentityRef};
@@ -55,6 +55,7 @@ impl TryFrom<&AccessGrant> for Grant {
             terms,
             window: Window { not_before: spec.not_before.0, not_after: spec.not_after.0 },
             approvals: spec.approvals.iter().map(Approval::from).collect(),
+            policy: spec.policy.as_ref().map(|block| decider("spec.policy", block)).transpose()?,
             identity: status.and_then(|status| status.identity.as_ref()).map(IdentityRef::from),
             is_ready: status.and_then(|status| condition(status, READY)).is_some_and(|c| c.status == "True"),
             is_end_confirmed: status.and_then(|status| condition(status, ENDED)).is_some_and(|c| c.status == "True"),
@@ -69,6 +70,7 @@ impl From<&GrantApproval> for Approval {
             decision_name: approval.decision.name.clone(),
             decision_uid: approval.decision.uid.clone(),
             approver: approval.approver.clone(),
+            stage: approval.stage.clone(),
         }
     }
 }

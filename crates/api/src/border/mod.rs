@@ -8,6 +8,7 @@
 
 mod decision;
 mod grant;
+mod policy;
 mod request;
 mod role;
 mod rules;
@@ -15,6 +16,7 @@ mod terms;
 mod words;
 
 pub use grant::{ENDED, READY};
+pub use policy::{decider, policy};
 pub use request::question;
 pub use role::role;
 pub use rules::{policy_rules, rules};

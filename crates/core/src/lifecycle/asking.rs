@@ -8,14 +8,17 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     decision::{self, Decision, Verdict, Verdicts},
-    grant::Approval,
+    grant,
     lifecycle::{
         observed::{Grounded, Observed},
-        standing::{Counted, RequestCondition, RequestStatus, whole_second},
+        ruled,
+        standing::{Counted, RequestCondition, RequestStatus, StageSaid, whole_second},
         step::{NewGrant, Plan, Step, Wait},
         tidy,
     },
     phase::Phase,
+    policy::stages::{Aliases, Approval, Filled, State, tally},
+    policy::{Decider, Ruling},
     reason::Reason,
     request::{self, Request},
     terms::Terms,
@@ -87,7 +90,7 @@ fn look(
     heed(o, request, grounded, status, now, plan)
 }
 
-/// What people said, and whether anybody still may.
+/// What policies and people said, and whether anybody still may.
 fn heed(
     o: &Observed,
     request: &Request,
@@ -98,27 +101,79 @@ fn heed(
 ) -> Option<NewGrant> {
     let terms = status.terms.clone()?;
     let decisions = timely(o, grounded);
-    let verdicts = decision::settle(request, &terms, &decisions);
-    let patience = SignedDuration::from_secs(i64::from(o.limits.approval_seconds_max));
+    match decision::settle(request, &terms, &decisions) {
+        Verdicts::Withdrawn(by) => {
+            status.close(Reason::Withdrawn, told("taken back", by), now);
+            return None;
+        }
+        Verdicts::Revoked(by) => {
+            status.close(Reason::Revoked, told("revoked", by), now);
+            return None;
+        }
+        Verdicts::Open | Verdicts::Approved(_) | Verdicts::Denied(_) => {}
+    }
+    let outcome = ruled::outcome(&o.ruled, request, &terms, grounded, o.written.as_ref());
+    let patience =
+        SignedDuration::from_secs(i64::from(ruled::patience_seconds(&outcome, o.limits.approval_seconds_max)));
     let decide_by = request.created_at.saturating_add(patience).unwrap_or(Timestamp::MAX);
-    match verdicts {
-        Verdicts::Withdrawn(by) => status.close(Reason::Withdrawn, told("taken back", by), now),
-        Verdicts::Revoked(by) => status.close(Reason::Revoked, told("revoked", by), now),
-        Verdicts::Denied(by) => status.close(Reason::DeniedByPerson, told("denied", by), now),
-        Verdicts::Open | Verdicts::Approved(_) if now >= decide_by => {
+    let approval = match &outcome.ruling {
+        Ruling::Deny(refusal) if refusal.reason.is_transient() => {
+            plan.waits_for = Some(Wait::Ground);
+            return None;
+        }
+        Ruling::Deny(refusal) => {
+            *status = std::mem::take(status).refused(refusal, now);
+            plan.must_confirm = true;
+            return None;
+        }
+        Ruling::Approve | Ruling::BreakGlass(_) => Approval { stages: Vec::new(), ..Approval::by_anyone() },
+        Ruling::RequireApproval(approval) => approval.clone(),
+    };
+    status.policy.clone_from(&outcome.by);
+    if let Some(message) = ruled::granted_at_once(&outcome, request.created_at) {
+        status.stages = Vec::new();
+        status.say(RequestCondition::Evaluated, true, "ApprovedByPolicy", message, now);
+        if now >= decide_by {
+            status.close(Reason::ApprovalTimeout, "it could not be granted in time; ask again", now);
+            return None;
+        }
+        return new_grant(request, &terms, Vec::new(), outcome.by, grounded.seal.clone()?, now);
+    }
+    let standing = tally(&approval, request, &terms, &decisions, &Aliases::default());
+    status.stages = standing.stages.iter().map(said).collect();
+    match standing.state {
+        State::Denied(by) => status.close(Reason::DeniedByPerson, told("denied", by), now),
+        State::Open | State::Approved if now >= decide_by => {
             status.close(Reason::ApprovalTimeout, "nobody decided in time; ask again", now);
         }
-        Verdicts::Open => {
-            status.approvals = Vec::new();
+        State::Open => {
+            if outcome.by.is_some() {
+                status.say(RequestCondition::Evaluated, true, "TermsReady", outcome.to_string(), now);
+            }
             let end = terms.start_at.and_then(|start| start.saturating_add(terms.duration.span()).ok());
             plan.wake_at = Some(end.map_or(decide_by, |end| end.min(decide_by)));
         }
-        Verdicts::Approved(by) => {
-            status.approvals = by.iter().map(|decision| count(decision)).collect();
-            return new_grant(request, &terms, &by, grounded.seal.clone()?, now);
+        State::Approved => {
+            let approvals =
+                standing.stages.iter().flat_map(|stage| stage.by.iter().map(|by| counted_for(by, &stage.name)));
+            return new_grant(request, &terms, approvals.collect(), outcome.by, grounded.seal.clone()?, now);
         }
     }
     None
+}
+
+fn said(stage: &Filled<'_>) -> StageSaid {
+    let approvals = stage.by.iter().map(|decision| count(decision)).collect();
+    StageSaid { name: stage.name.clone(), required: stage.required, approvals }
+}
+
+fn counted_for(decision: &Decision, stage: &str) -> grant::Approval {
+    grant::Approval {
+        decision_name: decision.name.clone(),
+        decision_uid: decision.uid.clone(),
+        approver: decision.approver.username.clone(),
+        stage: stage.to_owned(),
+    }
 }
 
 /// The decisions, without approvals older than the role or a namespace: they were of another one.
@@ -127,20 +182,23 @@ fn timely(o: &Observed, grounded: &Grounded) -> Vec<Decision> {
     o.decisions.iter().filter(is_timely).cloned().collect()
 }
 
-fn new_grant(request: &Request, terms: &Terms, by: &[&Decision], ground: String, now: Timestamp) -> Option<NewGrant> {
+fn new_grant(
+    request: &Request,
+    terms: &Terms,
+    approvals: Vec<grant::Approval>,
+    policy: Option<Decider>,
+    ground: String,
+    now: Timestamp,
+) -> Option<NewGrant> {
     let window = window(terms, now).filter(|window| window.not_before < window.not_after)?;
-    let approval = |decision: &&Decision| Approval {
-        decision_name: decision.name.clone(),
-        decision_uid: decision.uid.clone(),
-        approver: decision.approver.username.clone(),
-    };
     Some(NewGrant {
         name: request.name.clone(),
         request_uid: request.uid.clone(),
         holder: request.requester.clone(),
         terms: terms.clone(),
         window,
-        approvals: by.iter().map(approval).collect(),
+        approvals,
+        policy,
         ground,
     })
 }

@@ -5,6 +5,8 @@
 //! the window is read and never written (I4); what could not be read ends
 //! nothing.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::{
@@ -116,7 +118,11 @@ fn stage(o: &Observed, seen: &GrantSeen, now: Timestamp) -> Stage {
     if let Some(ended) = &grant.ended {
         return Stage::Over { ended: ended.clone(), message: seen.end_message.clone(), is_written: true };
     }
-    let evidence = Evidence { request: o.request.clone(), decisions: o.decisions.clone() };
+    let evidence = Evidence {
+        request: o.request.clone(),
+        decisions: o.decisions.clone(),
+        policies: Arc::clone(&o.ruled.policies),
+    };
     if let Err(ended) = grant::stands(grant, &evidence, now) {
         return over(grant, ended.cause, told(ended.cause), ended.at);
     }
@@ -155,7 +161,8 @@ fn drift(o: &Observed, seen: &GrantSeen) -> Option<String> {
         .iter()
         .filter_map(|a| o.decisions.iter().find(|d| d.uid == a.decision_uid))
         .map(|d| d.created_at)
-        .min();
+        .min()
+        .or(o.request.as_ref().filter(|_| grant.approvals.is_empty()).map(|request| request.created_at));
     if let (Some(ground), Some(approved_at)) = (&o.ground, approved_at)
         && let Some(fault) = ground::fault(ground, &grant.terms, seen.ground.as_deref(), approved_at)
     {
@@ -174,6 +181,7 @@ fn told(cause: Reason) -> &'static str {
         Reason::Released => "it was given back",
         Reason::Withdrawn => "it was taken back before it began",
         Reason::Deleted => "the grant was deleted",
+        Reason::Drift => "the rule that decided it changed, or policies came where there were none",
         Reason::Evidence => "its request or an approval it rested on is gone",
         _ => "it does not stand any more",
     }

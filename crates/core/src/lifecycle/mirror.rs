@@ -7,7 +7,7 @@ use crate::{
     lifecycle::{
         granted::Stage,
         observed::{GrantSeen, Observed},
-        standing::{Counted, RequestCondition, RequestStatus, whole_second},
+        standing::{Counted, RequestCondition, RequestStatus, StageSaid, whole_second},
         step::Step,
     },
     phase::{self, Phase},
@@ -24,13 +24,18 @@ pub(super) fn step(o: &Observed, seen: &GrantSeen, stage: &Stage, is_confirmed: 
     let mut status = RequestStatus {
         phase: word(stage, is_confirmed),
         terms: Some(grant.terms.clone()),
-        approvals: approvals(o, grant, &written),
+        policy: grant.policy.clone(),
+        stages: stages(o, grant, &written),
         grant: Some((grant.name.clone(), grant.uid.clone())),
         ..written
     };
     status.say(RequestCondition::Evaluated, true, "TermsReady", "the terms wait for a decision", now);
     let by: Vec<String> = grant.approvals.iter().map(|a| format!("`{}`", a.approver)).collect();
-    status.say(RequestCondition::Approved, true, "Approved", format!("approved by {}", by.join(", ")), now);
+    let message = match &grant.policy {
+        Some(by) if grant.approvals.is_empty() => format!("approved by rule `{}` of policy `{}`", by.rule, by.policy),
+        _ => format!("approved by {}", by.join(", ")),
+    };
+    status.say(RequestCondition::Approved, true, "Approved", message, now);
     if let (true, Stage::Over { ended, message, .. }) = (is_confirmed, stage) {
         status.say(RequestCondition::Complete, true, ended.cause, message.clone(), now);
     }
@@ -47,17 +52,29 @@ fn word(stage: &Stage, is_confirmed: bool) -> Phase {
     }
 }
 
-fn approvals(o: &Observed, grant: &Grant, written: &RequestStatus) -> Vec<Counted> {
-    let counted = grant.approvals.iter().map(|approval| {
-        let is_it = |counted: &&Counted| counted.decision_uid == approval.decision_uid;
+/// The stages as they were filled.
+fn stages(o: &Observed, grant: &Grant, written: &RequestStatus) -> Vec<StageSaid> {
+    let mut stages: Vec<StageSaid> = Vec::new();
+    for approval in &grant.approvals {
+        let written_stage = written.stages.iter().find(|stage| stage.name == approval.stage);
+        let remembered = written_stage.into_iter().flat_map(|stage| &stage.approvals);
+        let remembered =
+            remembered.filter(|counted| counted.decision_uid == approval.decision_uid).map(|c| c.at).next();
         let decision = o.decisions.iter().find(|d| d.uid == approval.decision_uid);
-        let remembered = written.approvals.iter().find(is_it).map(|counted| counted.at);
-        Counted {
+        let counted = Counted {
             approver: approval.approver.clone(),
             decision_name: approval.decision_name.clone(),
             decision_uid: approval.decision_uid.clone(),
             at: whole_second(decision.map(|d| d.created_at).or(remembered).unwrap_or(grant.window.not_before)),
+        };
+        match stages.iter_mut().find(|stage| stage.name == approval.stage) {
+            Some(stage) => stage.approvals.push(counted),
+            None => stages.push(StageSaid { name: approval.stage.clone(), required: 1, approvals: vec![counted] }),
         }
-    });
-    counted.collect()
+    }
+    for stage in &mut stages {
+        // All that was required had agreed.
+        stage.required = u32::try_from(stage.approvals.len()).unwrap_or(u32::MAX);
+    }
+    stages
 }

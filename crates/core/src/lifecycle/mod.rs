@@ -19,6 +19,8 @@ mod observed;
 mod standing;
 mod step;
 
+mod ruled;
+
 mod asking;
 
 mod granted;
@@ -27,8 +29,9 @@ mod mirror;
 
 mod tidy;
 
-pub use observed::{Acknowledgement, GrantSeen, Grounded, Limits, Observed};
-pub use standing::{Counted, RequestCondition, RequestStatus, Said, whole_second};
+pub use observed::{Acknowledgement, GrantSeen, Grounded, Limits, Observed, Ruled};
+pub use ruled::question;
+pub use standing::{Counted, RequestCondition, RequestStatus, Said, StageSaid, whole_second};
 pub use step::{NewGrant, Plan, Step, Wait};
 
 use jiff::Timestamp;

@@ -3,12 +3,15 @@
 //! Promises: "not there" and "could not tell" are different values. Nothing is
 //! ended because something could not be read.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use jiff::Timestamp;
 
 use crate::{
     decision::Decision,
     grant::{Grant, IdentityRef},
     lifecycle::{identity::Part, standing::RequestStatus},
+    policy::{Conditions, Labels, Policies, Unread, Usage},
     request::{Ground, Request},
 };
 
@@ -29,8 +32,27 @@ pub struct Grounded {
     /// When the youngest of role and namespaces was made. One made after an approval is another
     /// than the one approved, under the same name (I9).
     pub youngest: Timestamp,
+    /// The labels of the namespaces.
+    pub labels: BTreeMap<String, Labels>,
     /// Stands for the uids of role and namespaces; `None`: not all could be seen.
     pub seal: Option<String>,
+}
+
+/// What the organisation's rules are, and what the requester took by them.
+#[derive(Clone, Debug)]
+pub struct Ruled {
+    /// Every policy.
+    pub policies: Arc<Policies>,
+    /// The language of their conditions.
+    pub conditions: Arc<dyn Conditions + Send + Sync>,
+    /// What the requester asked for before.
+    pub usage: Usage,
+}
+
+impl Default for Ruled {
+    fn default() -> Self {
+        Self { policies: Arc::default(), conditions: Arc::new(Unread), usage: Usage::default() }
+    }
 }
 
 /// One request and all that hangs on its uid.
@@ -52,6 +74,8 @@ pub struct Observed {
     pub is_name_taken: bool,
     /// The role, the namespaces, the resource types; `None`: could not tell.
     pub ground: Option<Grounded>,
+    /// The policies, and what the requester took by them.
+    pub ruled: Ruled,
     /// An identity carried by a live grant with equal rules, whole and not retired.
     pub joinable: Option<IdentityRef>,
 }

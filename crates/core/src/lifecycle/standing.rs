@@ -1,8 +1,9 @@
 //! What a request's status says, as a value.
 //!
-//! Promises: only two things in it are ever read back as truth: that the
-//! request is complete (then nothing more follows), and which grant was made
-//! from it. All else is derived anew, so an edited status gives nobody anything.
+//! Promises: only three things in it are ever read back as truth: that the
+//! request is complete (then nothing more follows), which grant was made from
+//! it, and that a rule took it in (then limits on use are not judged again).
+//! All else is derived anew, so an edited status gives nobody anything.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 
 use crate::{
     phase::{self, Phase},
+    policy::Decider,
     reason::{Reason, Refusal},
     rules::Dropped,
     terms::Terms,
@@ -70,6 +72,17 @@ pub struct Counted {
     pub at: Timestamp,
 }
 
+/// One stage, and who counts for it so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StageSaid {
+    /// Its name.
+    pub name: String,
+    /// How many it takes.
+    pub required: u32,
+    /// Who counts.
+    pub approvals: Vec<Counted>,
+}
+
 /// The status of an AccessRequest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestStatus {
@@ -81,8 +94,10 @@ pub struct RequestStatus {
     pub terms: Option<Terms>,
     /// What was asked for and is not part of the terms.
     pub dropped: Vec<Dropped>,
-    /// The approvals that count so far.
-    pub approvals: Vec<Counted>,
+    /// The rule that decides; `None`: there is no policy.
+    pub policy: Option<Decider>,
+    /// The approvals it takes, and those that count so far.
+    pub stages: Vec<StageSaid>,
     /// Name and uid of the grant.
     pub grant: Option<(String, String)>,
 }
@@ -94,7 +109,8 @@ impl Default for RequestStatus {
             conditions: BTreeMap::new(),
             terms: None,
             dropped: Vec::new(),
-            approvals: Vec::new(),
+            policy: None,
+            stages: Vec::new(),
             grant: None,
         }
     }

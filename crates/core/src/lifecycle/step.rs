@@ -6,6 +6,7 @@ use crate::{
     decision::Decision,
     grant::{Approval, Ended, IdentityRef},
     lifecycle::{identity::Part, standing::RequestStatus},
+    policy::Decider,
     subject::Subject,
     terms::Terms,
     window::Window,
@@ -99,6 +100,8 @@ pub struct NewGrant {
     pub window: Window,
     /// Who agreed.
     pub approvals: Vec<Approval>,
+    /// The rule that decided.
+    pub policy: Option<Decider>,
     /// The seal of the ground it is made on.
     pub ground: String,
 }

@@ -15,12 +15,22 @@ use crate::digest::Digest;
 use crate::reason::{Reason, Refusal};
 
 /// The language of conditions, brought by the caller.
-pub trait Conditions {
+pub trait Conditions: std::fmt::Debug {
     /// Whether the condition holds of the request.
     ///
     /// # Errors
     /// Why that cannot be told, in words; the request is then denied.
     fn holds(&self, expression: &str, request: &PolicyRequest, now: Timestamp) -> Result<bool, String>;
+}
+
+/// No language at all: every condition errs, so what has one denies.
+#[derive(Clone, Copy, Debug)]
+pub struct Unread;
+
+impl Conditions for Unread {
+    fn holds(&self, _: &str, _: &PolicyRequest, _: Timestamp) -> Result<bool, String> {
+        Err("conditions are not read here".to_owned())
+    }
 }
 
 /// The rule that decided.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::{Policy, PolicyRule};
 
 /// Every policy of the cluster.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policies {
     /// By priority (highest first), then name.
     sorted: Vec<Policy>,

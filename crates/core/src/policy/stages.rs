@@ -96,7 +96,7 @@ pub struct Filled<'a> {
 }
 
 /// The stage where there is no policy.
-pub const DEFAULT_STAGE: &str = "approval";
+pub const DEFAULT_STAGE: &str = "approvers";
 
 impl Approval {
     /// One approval by whoever holds `approve`: what it takes where there is no policy.

@@ -14,6 +14,7 @@ use crate::subject::Subject;
 use crate::window::Window;
 
 /// Conditions that are their own answer: `true`, `false`, anything else errs.
+#[derive(Debug)]
 struct Plain;
 
 impl Conditions for Plain {
@@ -127,7 +128,7 @@ fn expect(policies: Vec<Policy>, request: &PolicyRequest, by: &str, word: &str) 
 fn without_any_policy_one_holder_of_approve_agrees() {
     let outcome = decide(vec![], &asked());
     assert_eq!(outcome.ruling, Ruling::RequireApproval(Approval::by_anyone()));
-    assert_eq!(outcome.to_string(), "takes 1 of holders of `approve` (stage `approval`)");
+    assert_eq!(outcome.to_string(), "takes 1 of holders of `approve` (stage `approvers`)");
 }
 
 #[test]

@@ -11,7 +11,8 @@ use brevet_core::{
     grant::{Ended, Grant, IdentityRef},
     length::Length,
     lifecycle::{
-        Acknowledgement, GrantSeen, Grounded, Limits, NewGrant, Observed, Plan, RequestCondition, RequestStatus, Step,
+        Acknowledgement, GrantSeen, Grounded, Limits, NewGrant, Observed, Plan, RequestCondition, RequestStatus, Ruled,
+        Step,
         identity::{self, Part, PartKind},
         plan,
     },
@@ -43,6 +44,7 @@ pub(crate) struct World {
     pub(crate) is_binding_held: bool,
     pub(crate) is_shared: bool,
     pub(crate) joinable: Option<IdentityRef>,
+    pub(crate) ruled: Ruled,
     pub(crate) gateway_hangs: bool,
     pub(crate) name_taken: bool,
     pub(crate) made: u64,
@@ -95,6 +97,7 @@ impl World {
             is_binding_held: false,
             is_shared: false,
             joinable: None,
+            ruled: Ruled::default(),
             gateway_hangs: false,
             name_taken: false,
             made: 0,
@@ -132,8 +135,10 @@ impl World {
             ground: self.is_readable.then_some(Grounded {
                 ground,
                 youngest: self.youngest,
+                labels: BTreeMap::new(),
                 seal: Some(self.seal.to_string()),
             }),
+            ruled: self.ruled.clone(),
             joinable: self.joinable.clone(),
         }
     }
@@ -271,7 +276,7 @@ impl World {
 }
 
 fn granted(new: NewGrant, resource_version: String) -> GrantSeen {
-    let NewGrant { name, request_uid, holder, terms, window, approvals, ground } = new;
+    let NewGrant { name, request_uid, holder, terms, window, approvals, policy, ground } = new;
     let grant = Grant {
         name,
         uid: "g1".to_owned(),
@@ -283,6 +288,7 @@ fn granted(new: NewGrant, resource_version: String) -> GrantSeen {
         terms,
         window: Window { ..window },
         approvals,
+        policy,
         identity: None,
         is_ready: false,
         ended: None::<Ended>,

@@ -208,8 +208,10 @@ impl World {
                     decision_name: d.name.clone(),
                     decision_uid: d.uid.clone(),
                     approver: d.approver.username.clone(),
+                    stage: "approvers".to_owned(),
                 })
                 .collect(),
+            policy: None,
             identity: Some(IdentityRef { name: "e-x".to_owned(), uid: "e-x-uid".to_owned() }),
             is_ready: true,
             ended: None,
@@ -223,6 +225,7 @@ impl World {
         Evidence {
             request: self.requests.get(name).cloned(),
             decisions: self.decisions.iter().filter(|d| d.request_uid == uid).cloned().collect(),
+            ..Evidence::default()
         }
     }
 

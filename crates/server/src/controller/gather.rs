@@ -11,14 +11,15 @@ use std::{
     time::Duration,
 };
 
-use brevet_api::{AccessDecision, AccessGrant, AccessRequest};
+use brevet_api::{AccessDecision, AccessGrant, AccessPolicy, AccessRequest};
 use brevet_core::{
     decision::Decision,
     grant::{Grant, IdentityRef},
     lifecycle::{
-        Acknowledgement, GrantSeen, Grounded, Limits, Observed,
+        Acknowledgement, GrantSeen, Grounded, Limits, Observed, Ruled,
         identity::{self, Part, PartKind},
     },
+    policy::{Policies, Usage, Use, UseState},
     reason::Refusal,
     request::{NamespaceState, Request, RoleState, Types},
 };
@@ -28,7 +29,7 @@ use k8s_openapi::api::{
     core::v1::{Secret, ServiceAccount},
     rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
 };
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, ResourceExt, api::ListParams};
 
 use super::{
     identities::Identities,
@@ -38,7 +39,7 @@ use super::{
 };
 use crate::{
     call::{self, CallError},
-    ground::{self, Born},
+    ground::{self, Born, Place},
 };
 
 /// A Lease not renewed for so long is of a dead replica; 30 s after its last contact it has cut its
@@ -96,6 +97,7 @@ impl Gatherer {
                 (case.grant, case.observed.grant) = (None, None);
             }
         }
+        case.observed.ruled.policies = self.policies().await?;
         case.observed.decisions = self.decisions(&case).await?;
         let asked = case.observed.request.as_ref().map(|r| (r.role.clone(), r.namespaces.clone()));
         let given =
@@ -122,6 +124,14 @@ impl Gatherer {
             seen.parts = Some(self.parts(&seen.grant, identity).await?);
         }
         Ok(())
+    }
+
+    /// The policies, as they are now.
+    async fn policies(&self) -> Result<Arc<Policies>, CallError> {
+        let api = Api::<AccessPolicy>::all(self.client.clone());
+        let listed = call::within(call::CALL_TIMEOUT, api.list(&ListParams::default())).await?;
+        let book = Arc::clone(&self.index.read().book);
+        Ok(Arc::new(Policies::new(listed.items.iter().map(|object| book.read(object)).collect())))
     }
 
     /// The decisions that the watches know or the grant names, as they are now.
@@ -174,6 +184,11 @@ impl Gatherer {
             is_name_taken: seen.is_none()
                 && readable.as_ref().is_some_and(|request| is_name_taken(&tables, key, &request.name)),
             ground: place.map(|(role, namespaces)| known_ground(&tables, role, namespaces, types)),
+            ruled: Ruled {
+                policies: tables.book.policies(),
+                conditions: tables.book.conditions(),
+                usage: readable.as_ref().map(|request| usage(&tables, request)).unwrap_or_default(),
+            },
             joinable: seen.and_then(|seen| self.joinable(&tables, seen, now)),
             request: readable,
             grant,
@@ -232,6 +247,22 @@ impl Gatherer {
     }
 }
 
+/// What the requester asked for before by rules, `request` not included.
+fn usage(tables: &Tables, request: &Request) -> Usage {
+    let uses = tables.requests_of(&request.requester.username).filter_map(|seen| {
+        let (other, written) = (seen.read.as_ref().ok()?, seen.written.as_ref()?);
+        let by = written.policy.as_ref().filter(|_| other.uid != request.uid)?;
+        let grant = tables.grants.get(&other.uid).and_then(|all| all.values().next());
+        let state = match grant.and_then(|seen| seen.read.as_ref().ok()) {
+            Some(grant) => UseState::Granted { window: grant.window, ended_at: grant.ended.as_ref().map(|end| end.at) },
+            None if seen.is_open() => UseState::Pending { duration: written.terms.as_ref()?.duration },
+            None => return None,
+        };
+        Some(Use { policy_uid: by.uid.clone(), rule: by.rule.clone(), state })
+    });
+    Usage { uses: uses.collect(), overdue_review: None }
+}
+
 fn is_name_taken(tables: &Tables, key: &str, name: &str) -> bool {
     tables.grants.iter().any(|(other, all)| other != key && all.values().any(|seen| seen.object.name_any() == name))
 }
@@ -248,8 +279,10 @@ fn known_ground(tables: &Tables, role: &str, namespaces: &[String], types: Types
         None => (RoleState::Missing, Born::default()),
     };
     let namespaces = namespaces.iter().map(|name| match tables.namespaces.get(name) {
-        Some(seen) => (name.clone(), seen.state, seen.born.clone()),
-        None => (name.clone(), NamespaceState::Missing, Born::default()),
+        Some(seen) => {
+            Place { name: name.clone(), state: seen.state, born: seen.born.clone(), labels: Some(seen.labels.clone()) }
+        }
+        None => Place { name: name.clone(), state: NamespaceState::Missing, born: Born::default(), labels: None },
     });
     ground::join(role, namespaces.collect(), types)
 }

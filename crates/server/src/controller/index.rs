@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use brevet_api::{AccessGrant, AccessRequest, AccessRole};
+use brevet_api::{AccessGrant, AccessPolicy, AccessRequest, AccessRole};
 use brevet_core::{
     decision::Decision,
     grant::Grant,
@@ -26,7 +26,7 @@ use kube::ResourceExt;
 use tokio::time::Instant;
 
 use super::{parts::Found, queue::Key, wire};
-use crate::ground::Born;
+use crate::{ground::Born, policies::Book};
 
 /// Uids remembered as removed. An answer is under way for seconds at most.
 const GONE_MAX: usize = 10_000;
@@ -85,6 +85,7 @@ pub(super) struct Gateway {
 pub(super) struct SeenNamespace {
     pub(super) state: NamespaceState,
     pub(super) born: Born,
+    pub(super) labels: BTreeMap<String, String>,
 }
 
 /// Everything watched.
@@ -96,6 +97,9 @@ pub(super) struct Tables {
     pub(super) grants: HashMap<Key, BTreeMap<String, SeenGrant>>,
     pub(super) parts: HashMap<String, BTreeMap<(PartKind, String, String), Found>>,
     pub(super) roles: HashMap<String, Arc<AccessRole>>,
+    /// By name, for writing their status.
+    pub(super) policies: HashMap<String, Arc<AccessPolicy>>,
+    pub(super) book: Arc<Book>,
     pub(super) cluster_roles: HashMap<String, Arc<ClusterRole>>,
     pub(super) namespaces: HashMap<String, SeenNamespace>,
     pub(super) gateways: HashMap<String, Gateway>,

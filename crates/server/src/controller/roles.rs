@@ -1,11 +1,12 @@
-//! Says on each AccessRole whether it can be asked for.
+//! Says on each AccessRole whether it can be asked for, and on each AccessPolicy
+//! whether it is sound.
 //!
 //! Left out on purpose: deciding by it. Every check works out the role anew;
 //! the condition is for the role's author.
 
 use std::{sync::Arc, time::Duration};
 
-use brevet_api::AccessRole;
+use brevet_api::{AccessPolicy, AccessRole, Condition};
 use brevet_core::{request::RoleState, role::lint};
 use kube::{Api, ResourceExt, api::PostParams};
 use tokio::sync::Notify;
@@ -39,6 +40,12 @@ pub(super) async fn judge(index: Arc<Index>, changed: Arc<Notify>, writer: Write
                 tracing::warn!(error = call::told(&error), "an AccessRole's status was not written");
             }
         }
+        for object in stale_policies(&index) {
+            if let Err(error) = write_policy(&index, &writer, &object).await {
+                failed = true;
+                tracing::warn!(error = call::told(&error), "an AccessPolicy's status was not written");
+            }
+        }
         tokio::select! {
             () = changed.notified() => {}
             () = tokio::time::sleep(AGAIN), if failed => {}
@@ -70,6 +77,46 @@ fn stale(index: &Index) -> Vec<AccessRole> {
         Some(object)
     });
     judged.collect()
+}
+
+/// The policies whose condition says something else than it should, as they should be.
+fn stale_policies(index: &Index) -> Vec<AccessPolicy> {
+    let tables = index.read();
+    let judged = tables.policies.values().filter_map(|object| {
+        let (status, reason, message) = match tables.book.read(object).fault {
+            None => ("True", "Sound", "it decides".to_owned()),
+            Some(fault) => ("False", "Faulty", format!("it denies what its rules match: {fault}")),
+        };
+        let said = object.status.iter().flat_map(|status| &status.conditions).find(|c| c.type_ == ACCEPTED);
+        if said.is_some_and(|c| {
+            c.status == status && c.message == message && c.observed_generation == object.metadata.generation
+        }) {
+            return None;
+        }
+        let mut object = AccessPolicy::clone(object);
+        let observed_generation = object.metadata.generation;
+        let conditions = &mut object.status.get_or_insert_default().conditions;
+        conditions.retain(|condition| condition.type_ != ACCEPTED);
+        let condition = wire::condition(ACCEPTED, status, reason, &message, clock::now());
+        conditions.push(Condition { observed_generation, ..condition });
+        Some(object)
+    });
+    judged.collect()
+}
+
+async fn write_policy(index: &Index, writer: &Writer, object: &AccessPolicy) -> Result<(), ActError> {
+    writer.may()?;
+    let api = Api::<AccessPolicy>::all(writer.client());
+    let name = object.name_any();
+    match call::within(CALL_TIMEOUT, api.replace_status(&name, &PostParams::default(), object)).await {
+        Ok(written) => {
+            index.write().policies.insert(name, Arc::new(written));
+            Ok(())
+        }
+        // Changed meanwhile: the watch tells of it.
+        Err(error) if error.is_conflict() || error.is_absence_of(&name) => Ok(()),
+        Err(source) => Err(ActError::Call { what: "write an AccessPolicy's status", source }),
+    }
 }
 
 async fn write(index: &Index, writer: &Writer, object: &AccessRole) -> Result<(), ActError> {

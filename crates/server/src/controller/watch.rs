@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, pin::pin, sync::Arc};
 
-use brevet_api::{AccessDecision, AccessGrant, AccessRequest, AccessRole};
+use brevet_api::{AccessDecision, AccessGrant, AccessPolicy, AccessRequest, AccessRole};
 use brevet_core::decision::Decision;
 use futures::StreamExt as _;
 use k8s_openapi::{
@@ -44,14 +44,14 @@ const WATCH_SECONDS: u32 = 60;
 /// How long a connection may be silent: a watch that is only believed to be open shows by then.
 pub(super) const SILENCE_MAX: std::time::Duration = std::time::Duration::from_secs(75);
 /// How many kinds are watched.
-pub(super) const WATCHES: usize = 12;
+pub(super) const WATCHES: usize = 13;
 
 /// What the watches feed.
 #[derive(Clone)]
 pub(super) struct Feed {
     pub(super) index: Arc<Index>,
     pub(super) queue: Arc<Queue>,
-    /// Told when an AccessRole or ClusterRole changes.
+    /// Told when an AccessRole, ClusterRole or AccessPolicy changes.
     pub(super) roles_changed: Arc<Notify>,
     /// Told once by each watch that has seen everything.
     pub(super) synced: tokio::sync::mpsc::Sender<()>,
@@ -73,6 +73,7 @@ pub(super) fn start(tasks: &mut JoinSet<anyhow::Result<()>>, client: &Client, fe
     tasks.spawn(watch(Api::<AccessDecision>::all(client.clone()), all(), feed.clone()));
     tasks.spawn(watch(Api::<AccessGrant>::all(client.clone()), all(), feed.clone()));
     tasks.spawn(watch(Api::<AccessRole>::all(client.clone()), all(), feed.clone()));
+    tasks.spawn(watch(Api::<AccessPolicy>::all(client.clone()), all(), feed.clone()));
     // All of them, since any may be a ceiling; those with our label are parts, too.
     tasks.spawn(watch(Api::<ClusterRole>::all(client.clone()), all(), feed.clone()));
     tasks.spawn(watch(Api::<Namespace>::all(client.clone()), all(), feed.clone()));
@@ -195,6 +196,22 @@ impl Row for AccessRole {
     }
 }
 
+impl Row for AccessPolicy {
+    const IS_OF_ROLES: bool = true;
+    fn put(&self, tables: &mut Tables) -> Vec<Key> {
+        tables.book.put(tables.book.read(self));
+        tables.policies.insert(self.name_any(), Arc::new(self.clone()));
+        tables.keys_of_roles(|_| true)
+    }
+    fn remove(&self, tables: &mut Tables) -> Vec<Key> {
+        tables.book.remove(&self.uid().unwrap_or_default());
+        if tables.policies.get(&self.name_any()).is_some_and(|known| known.uid() == self.uid()) {
+            tables.policies.remove(&self.name_any());
+        }
+        tables.keys_of_roles(|_| true)
+    }
+}
+
 /// The keys of what rests on AccessRoles that name this ClusterRole.
 fn resting_on(tables: &Tables, cluster_role: &str) -> Vec<Key> {
     let names = |role: &&Arc<AccessRole>| ground::cluster_roles(role).any(|name| name == cluster_role);
@@ -225,7 +242,8 @@ impl Row for ClusterRole {
 impl Row for Namespace {
     fn put(&self, tables: &mut Tables) -> Vec<Key> {
         let name = self.name_any();
-        let seen = SeenNamespace { state: ground::namespace_state(self), born: ground::Born::of(self) };
+        let (state, born) = (ground::namespace_state(self), ground::Born::of(self));
+        let seen = SeenNamespace { state, born, labels: self.labels().clone() };
         tables.namespaces.insert(name.clone(), seen);
         tables.keys_of_namespace(&name)
     }

@@ -10,7 +10,7 @@ use brevet_api::{
 };
 use brevet_core::{
     grant::{Ended, IdentityRef},
-    lifecycle::{Counted, NewGrant, RequestCondition, RequestStatus, Said},
+    lifecycle::{Counted, NewGrant, RequestCondition, RequestStatus, Said, StageSaid},
     phase, rules,
 };
 use jiff::Timestamp;
@@ -19,8 +19,6 @@ use jiff::Timestamp;
 pub(super) const FINALIZER: &str = "brevet.dev/end";
 /// On a grant: the seal of the uids of the role and namespaces it was made on.
 pub(super) const GROUND: &str = "brevet.dev/ground";
-/// The one stage there is until policies name others.
-const STAGE: &str = "approvers";
 /// Kubernetes' own bound on a condition's message.
 const MESSAGE_CHARS_MAX: usize = 4096;
 
@@ -31,12 +29,21 @@ pub(super) fn read_status(object: &AccessRequest) -> Option<RequestStatus> {
         Some(block) => Some(border::terms("status.terms", block, &object.spec.requester, &object.spec.role).ok()?.0),
         None => None,
     };
-    let approvals = status.stages.iter().flat_map(|stage| &stage.approvals).map(|approval| Counted {
+    let counted = |approval: &StageApproval| Counted {
         approver: approval.approver.clone(),
         decision_name: approval.decision.name.clone(),
         decision_uid: approval.decision.uid.clone(),
         at: approval.time.0,
+    };
+    let stages = status.stages.iter().map(|stage| StageSaid {
+        name: stage.name.clone(),
+        required: stage.required,
+        approvals: stage.approvals.iter().map(counted).collect(),
     });
+    let policy = match &status.policy {
+        Some(block) => Some(border::decider("status.policy", block).ok()?),
+        None => None,
+    };
     let dropped = status.dropped.iter().map(|dropped| rules::Dropped {
         api_group: dropped.api_group.clone(),
         resource: dropped.resource.clone(),
@@ -48,7 +55,8 @@ pub(super) fn read_status(object: &AccessRequest) -> Option<RequestStatus> {
         conditions: read_conditions(&status.conditions),
         terms,
         dropped: dropped.collect(),
-        approvals: approvals.collect(),
+        policy,
+        stages: stages.collect(),
         grant: status.grant.as_ref().map(|grant| (grant.name.clone(), grant.uid.clone())),
     })
 }
@@ -72,18 +80,23 @@ pub(super) fn write_status(status: &RequestStatus) -> AccessRequestStatus {
     let conditions = status.conditions.iter().map(|(kind, said)| {
         condition(kind.name(), if said.is_true { "True" } else { "False" }, &said.reason, &said.message, said.since)
     });
-    let approvals = status.approvals.iter().map(|counted| StageApproval {
+    let approval = |counted: &Counted| StageApproval {
         approver: counted.approver.clone(),
         decision: ObjectRef { name: counted.decision_name.clone(), uid: counted.decision_uid.clone() },
         time: Time(counted.at),
+    };
+    let stages = status.stages.iter().map(|stage| StageStatus {
+        name: stage.name.clone(),
+        required: stage.required,
+        approvals: stage.approvals.iter().map(approval).collect(),
     });
-    let stage = StageStatus { name: STAGE.to_owned(), required: 1, approvals: approvals.collect() };
     AccessRequestStatus {
         phase: Some(status.phase.into()),
         conditions: conditions.collect(),
         terms: status.terms.as_ref().map(TermsBlock::from),
         dropped: status.dropped.iter().map(Dropped::from).collect(),
-        stages: if status.terms.is_some() { vec![stage] } else { Vec::new() },
+        policy: status.policy.as_ref().map(Into::into),
+        stages: stages.collect(),
         grant: status.grant.as_ref().map(|(name, uid)| ObjectRef { name: name.clone(), uid: uid.clone() }),
     }
 }
@@ -93,7 +106,7 @@ pub(super) fn grant(new: &NewGrant) -> AccessGrant {
     let approvals = new.approvals.iter().map(|approval| GrantApproval {
         approver: approval.approver.clone(),
         decision: ObjectRef { name: approval.decision_name.clone(), uid: approval.decision_uid.clone() },
-        stage: STAGE.to_owned(),
+        stage: approval.stage.clone(),
     });
     let spec = AccessGrantSpec {
         request: ObjectRef { name: new.name.clone(), uid: new.request_uid.clone() },
@@ -104,6 +117,7 @@ pub(super) fn grant(new: &NewGrant) -> AccessGrant {
         not_after: Time(new.window.not_after),
         delivery: new.terms.delivery.into(),
         approvals: approvals.collect(),
+        policy: new.policy.as_ref().map(Into::into),
     };
     let mut object = AccessGrant::new(&new.name, spec);
     object.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);

@@ -24,11 +24,13 @@ pub(super) enum Way {
     Requests,
     /// The watch of AccessDecisions.
     Decisions,
+    /// The watch of AccessPolicies.
+    Policies,
     /// Writing the replica's Lease.
     Lease,
 }
 
-const WAYS: [Way; 4] = [Way::Grants, Way::Requests, Way::Decisions, Way::Lease];
+const WAYS: [Way; 5] = [Way::Grants, Way::Requests, Way::Decisions, Way::Policies, Way::Lease];
 
 /// When each way was last heard.
 #[derive(Debug)]

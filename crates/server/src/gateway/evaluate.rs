@@ -7,11 +7,15 @@
 //! nothing about any object that is named. "Could not tell" is an answer of its
 //! own and never reads as a yes or a no.
 
+use std::sync::Arc;
+
 use brevet_api::{
     TermsBlock, border,
     sessions::{Evaluation, EvaluationStatus},
 };
 use brevet_core::{
+    lifecycle::{self, Grounded},
+    policy::{self, Outcome, Ruling},
     reason::{Reason, Refusal},
     request,
     subject::Subject,
@@ -21,6 +25,7 @@ use futures::{StreamExt as _, stream};
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
+use jiff::Timestamp;
 use kube::Client;
 
 use super::{
@@ -29,17 +34,18 @@ use super::{
     reply::{self, Body, Manner},
     rights::{Act, Rights},
 };
-use crate::{clock, ground::Reader};
+use crate::{clock, ground::Reader, policies::Book};
 
 /// Answers questions.
 pub(super) struct Evaluator {
     ground: Reader,
     rights: Rights,
+    book: Arc<Book>,
 }
 
 impl Evaluator {
-    pub(super) fn new(client: Client, rights: Rights) -> Self {
-        Self { ground: Reader::new(client), rights }
+    pub(super) fn new(client: Client, rights: Rights, book: Arc<Book>) -> Self {
+        Self { ground: Reader::new(client), rights, book }
     }
 
     /// The answer to the question in `body`.
@@ -70,7 +76,10 @@ impl Evaluator {
             Err(refusal) => Err(refusal),
             Ok(question) => {
                 let grounded = self.ground.ground(&question.role, &question.namespaces).await;
-                request::check(&question, &grounded.ground, now)
+                request::check(&question, &grounded.ground, now).map(|proposal| {
+                    let outcome = self.outcome(&question, &proposal.terms, &grounded, now);
+                    (proposal, outcome)
+                })
             }
         };
         match proposed {
@@ -81,15 +90,33 @@ impl Evaluator {
                 message: refusal.to_string(),
                 ..EvaluationStatus::default()
             },
-            Ok(proposal) => EvaluationStatus {
-                allowed: Some(true),
-                reason: String::new(),
-                message: "the request would come before an approver".to_owned(),
+            Ok((proposal, outcome)) => EvaluationStatus {
+                allowed: match &outcome.ruling {
+                    Ruling::Deny(refusal) => (!refusal.reason.is_transient()).then_some(false),
+                    _ => Some(true),
+                },
+                reason: match &outcome.ruling {
+                    Ruling::Deny(refusal) => refusal.reason.name(),
+                    _ => String::new(),
+                },
+                message: told(&outcome),
                 added: self.added(visitor, &proposal.terms).await,
                 terms: Some(TermsBlock::from(&proposal.terms)),
                 dropped: proposal.dropped.iter().map(Into::into).collect(),
-                approvers: Vec::new(),
+                approvers: approvers(&outcome),
             },
+        }
+    }
+
+    /// What the policies say. Limits on use are not judged here: nothing has been asked for yet.
+    fn outcome(&self, question: &request::Request, terms: &Terms, grounded: &Grounded, now: Timestamp) -> Outcome {
+        let (policies, conditions) = (self.book.policies(), self.book.conditions());
+        match lifecycle::question(question, terms, grounded, None) {
+            Some(asked) => policy::evaluate(&policies, &asked, conditions.as_ref(), now),
+            None => {
+                let refusal = Refusal::new(Reason::Stale, "spec.role", "the role could not be seen; ask again");
+                Outcome { ruling: Ruling::Deny(refusal), by: None, near: Vec::new() }
+            }
         }
     }
 
@@ -106,6 +133,24 @@ impl Evaluator {
         }
         let rules = terms.rules.0.iter().chain(&terms.companions.0);
         Some(rules.enumerate().filter(|(rule, _)| lacking.contains(rule)).map(|(_, rule)| rule.into()).collect())
+    }
+}
+
+/// What would be decided, and what came close.
+fn told(outcome: &Outcome) -> String {
+    let decided = match (&outcome.by, &outcome.ruling) {
+        (None, Ruling::RequireApproval(_)) => "the request would come before an approver".to_owned(),
+        (Some(_), Ruling::RequireApproval(_)) => format!("the request would come before approvers: {outcome}"),
+        _ => outcome.to_string(),
+    };
+    outcome.near.iter().fold(decided, |told, near| format!("{told}\nnot by {near}"))
+}
+
+/// Who may approve, a line for each stage.
+fn approvers(outcome: &Outcome) -> Vec<String> {
+    match (&outcome.by, &outcome.ruling) {
+        (Some(_), Ruling::RequireApproval(approval)) => approval.stages.iter().map(ToString::to_string).collect(),
+        _ => Vec::new(),
     }
 }
 

@@ -11,10 +11,11 @@ use std::{
     sync::Arc,
 };
 
-use brevet_api::{AccessDecision, AccessGrant, AccessRequest};
+use brevet_api::{AccessDecision, AccessGrant, AccessPolicy, AccessRequest};
 use brevet_core::{
     decision::Decision,
     grant::{Evidence, Grant},
+    policy::Policy,
     reason::Reason,
     request::Request,
 };
@@ -31,7 +32,10 @@ use super::{
     token::Tokens,
     views::shelf::Shelf,
 };
-use crate::clock;
+use crate::{
+    clock,
+    policies::{self, Book},
+};
 
 /// Everything that is known, by uid.
 pub(super) struct Index {
@@ -54,6 +58,7 @@ pub(super) struct Parts {
     pub(super) streams: Arc<Streams>,
     pub(super) tokens: Arc<Tokens>,
     pub(super) shelf: Arc<Shelf>,
+    pub(super) book: Arc<Book>,
     /// Up to which resourceVersion of grants everything has been closed.
     pub(super) acknowledged: watch::Sender<Acknowledged>,
 }
@@ -100,6 +105,7 @@ impl Index {
             Way::Grants => self.take_in_grants(change),
             Way::Requests => self.take_in_requests(change),
             Way::Decisions => self.take_in_decisions(change),
+            Way::Policies => self.take_in_policies(change),
             Way::Lease => 0,
         };
         let version = match (way, change) {
@@ -230,6 +236,17 @@ impl Index {
         }
     }
 
+    fn take_in_policies(&mut self, change: &Change) -> u64 {
+        let book = Arc::clone(&self.parts.book);
+        match change {
+            Change::All(objects, _) => book.replace(objects.iter().map(|object| read_policy(&book, object)).collect()),
+            Change::Put(object) => book.put(read_policy(&book, object)),
+            Change::Gone(object) => book.remove(&uid(object).unwrap_or_default()),
+            Change::Seen(_) | Change::Alive => return 0,
+        }
+        self.judge_all()
+    }
+
     /// The uid of the request it is about.
     fn put_decision(&mut self, object: &DynamicObject) -> Option<String> {
         // One that cannot be read counts for nothing, and its spec cannot have been different before.
@@ -257,6 +274,7 @@ impl Index {
         let evidence = Evidence {
             request: self.requests.get(&grant.request_uid).cloned(),
             decisions: decided.filter_map(|uid| self.decisions.get(uid).cloned()).collect(),
+            policies: self.parts.book.policies(),
         };
         match self.parts.table.apply(grant.clone(), &evidence, clock::now()) {
             Ok(()) => 0,
@@ -271,6 +289,18 @@ impl Index {
 
 fn uid(object: &DynamicObject) -> Option<String> {
     object.metadata.uid.clone()
+}
+
+/// One that cannot be read is not absent: it lets nobody have anything.
+fn read_policy(book: &Book, object: &DynamicObject) -> Policy {
+    match object.clone().try_parse::<AccessPolicy>() {
+        Ok(typed) => book.read(&typed),
+        Err(error) => {
+            let name = object.metadata.name.clone().unwrap_or_default();
+            tracing::error!(name, error = %error, "a policy cannot be read; it lets nobody have anything");
+            policies::unreadable(name, uid(object).unwrap_or_default(), &error.to_string())
+        }
+    }
 }
 
 fn read_request(object: &DynamicObject) -> Option<Request> {

@@ -80,7 +80,7 @@ use self::{
     token::Tokens,
     views::{Views, shelf::Shelf},
 };
-use crate::{clock, shared::Shared};
+use crate::{clock, policies::Book, shared::Shared};
 
 /// Where the product's own parts live.
 const SYSTEM: &str = "brevet-system";
@@ -140,6 +140,7 @@ fn start(
     let table = Arc::new(Table::new(contact.clone(), shared.guard.clone()));
     let tokens = Arc::new(Tokens::new(client()));
     let shelf = Arc::new(Shelf::new());
+    let book = Arc::new(Book::default());
     let rights = Rights::new(client());
     let trust = Arc::new(tls::TrustCell::empty());
     let serving = Serving::new(client(), shared.health.clone());
@@ -150,7 +151,7 @@ fn start(
     let room = Room {
         table: table.clone(),
         views: Arc::new(Views::new(shelf.clone(), rights.clone())),
-        evaluator: Evaluator::new(client(), rights),
+        evaluator: Evaluator::new(client(), rights, book.clone()),
         forwarder,
     };
     let acceptor = TlsAcceptor::from(tls::configure(serving.presented(), trust.clone())?);
@@ -161,6 +162,7 @@ fn start(
         streams: streams.clone(),
         tokens,
         shelf,
+        book,
         acknowledged,
     });
 
@@ -170,6 +172,7 @@ fn start(
         (Way::Grants, "AccessGrant", "accessgrants"),
         (Way::Requests, "AccessRequest", "accessrequests"),
         (Way::Decisions, "AccessDecision", "accessdecisions"),
+        (Way::Policies, "AccessPolicy", "accesspolicies"),
     ] {
         parts.spawn(feed::follow(objects(shared, kind, plural), way, sender.clone(), work.clone()));
     }

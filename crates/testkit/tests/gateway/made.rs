@@ -130,6 +130,7 @@ async fn grant_as(hands: &Hands, ask: &Ask, identity: (String, String)) -> Resul
             decision: ObjectRef { name: decision_name.clone(), uid: decision.metadata.uid.context("a uid")? },
             stage: "approval".to_owned(),
         }],
+        policy: None,
     };
     let mut grant = AccessGrant::new(&name, spec);
     grant.metadata.finalizers = Some(vec!["brevet.dev/end".to_owned()]);

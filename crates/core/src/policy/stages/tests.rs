@@ -205,11 +205,11 @@ fn a_stage_that_waits_too_long_opens_to_others() {
 fn a_stage_without_approvers_is_for_whoever_holds_the_verb() {
     assert_eq!(
         tell(&Approval::by_anyone(), &["1 mallory approves"], &Aliases::default()),
-        "approval: mallory -> approved"
+        "approvers: mallory -> approved"
     );
     assert_eq!(
         tell(&Approval::by_anyone(), &["1 mallory denies"], &Aliases::default()),
-        "approval:  -> denied by mallory"
+        "approvers:  -> denied by mallory"
     );
 }
 
