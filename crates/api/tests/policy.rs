@@ -68,7 +68,10 @@ fn what_cannot_be_read_is_a_fault_with_its_path_and_matches_more() {
         rule(json!({"schedule": block}))
     };
     for (rules, fault) in [
-        (rule(json!({"effect": "BreakGlass", "review": {"within": "1d"}})), "spec.rules[0].effect: `BreakGlass` is not"),
+        (
+            rule(json!({"effect": "BreakGlass", "review": {"within": "1d"}})),
+            "spec.rules[0].effect: `BreakGlass` is not",
+        ),
         (rule(json!({"when": "oops"})), "spec.rules[0].when: 1:1: there is no `oops`"),
         (
             schedule(json!({"timeZone": "Mars/Base"})),
