@@ -10,7 +10,8 @@
 //! In reading order: who ([`subject`]), what ([`rules`], [`call`]), how long
 //! ([`length`], [`window`]), one ask ([`request`], [`role`]) and its exact
 //! [`terms`], what policies ([`policy`]) and people ([`decision`]) say of it, what is in force ([`grant`],
-//! [`permit`]), and what happens next ([`lifecycle`], [`phase`]).
+//! [`permit`]), what happens next ([`lifecycle`], [`phase`]), and what is
+//! recorded of it all ([`audit`]).
 
 pub mod reason;
 
@@ -40,3 +41,5 @@ pub mod permit;
 pub mod phase;
 
 pub mod lifecycle;
+
+pub mod audit;
