@@ -52,10 +52,15 @@ async fn main() -> Result<()> {
     let (mut peer, mut new, mut shared) = (Vec::new(), Vec::new(), Vec::new());
     bench.access(&["web-1"]).await?; // stays live: the identity that `shared` joins
     for round in 0..ROUNDS {
-        peer.push(bench.binding(round).await?);
-        new.push(bench.access(&["web-1", &format!("only-{round}")]).await?);
-        shared.push(bench.access(&["web-1"]).await?);
+        let (by_binding, by_new) =
+            (bench.binding(round).await?, bench.access(&["web-1", &format!("only-{round}")]).await?);
+        let by_shared = bench.access(&["web-1"]).await?;
+        eprintln!("round {round:>2}: binding {by_binding:>6.1}   new {by_new:>6.1}   shared {by_shared:>6.1} ms");
+        peer.push(by_binding);
+        new.push(by_new);
+        shared.push(by_shared);
     }
+    eprintln!("{FLOOD} requests, approved {FLOOD_AT_ONCE} at a time");
     let flood = bench.flood().await?;
     println!("approval sent -> first allowed call, ms");
     for (way, spans) in [("RoleBinding by an administrator", peer), ("new identity", new), ("shared identity", shared)]

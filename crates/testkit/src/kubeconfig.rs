@@ -63,8 +63,12 @@ fn config(name: &str, server: &Server, user: &Value) -> Value {
 }
 
 /// A client that uses the file `path`. It belongs to the async runtime it is made in.
+///
+/// It asks once: kube would repeat what was answered 429 or 503 for minutes,
+/// and a test would not see the refusal.
 pub(crate) async fn client(path: &Path) -> Result<Client> {
     let file = Kubeconfig::read_from(path)?;
-    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
+    let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
+    config.default_retry = false;
     Ok(Client::try_from(config)?)
 }

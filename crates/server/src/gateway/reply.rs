@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 pub(super) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
 /// Seconds after which a client may try again what could not be decided.
-const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -157,7 +157,7 @@ mod tests {
         for manner in [Manner::Object, Manner::Text] {
             let response = refusal(&stale, manner);
             assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-            assert_eq!(response.headers()["retry-after"], "2");
+            assert_eq!(response.headers()["retry-after"], "1");
         }
     }
 }
