@@ -2,7 +2,11 @@
 //! a revocation. Afterwards there is one grant, with its first deadline and one
 //! whole identity; or nothing.
 
-use std::{fmt::Debug, time::Duration};
+use std::{
+    fmt::Debug,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use brevet_api::{AccessGrant, AccessRequest, Phase, Verdict};
 use brevet_testkit::{Cluster, Options, Part};
@@ -25,16 +29,22 @@ use tokio::sync::{Mutex, MutexGuard, Notify, OnceCell};
 
 use crate::{ended, grants, identity, logs, nothing_left, parts, reason};
 
-/// The cluster in which things go wrong, for one test at a time.
+/// Clusters in which things go wrong; most of a test there is waiting.
+const AILING: usize = 3;
+
+/// A cluster in which things go wrong, for one test at a time.
 pub(crate) async fn ailing() -> (&'static Cluster, MutexGuard<'static, ()>) {
-    static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
-    static TURN: Mutex<()> = Mutex::const_new(());
-    let turn = TURN.lock().await;
+    static CLUSTERS: [(OnceCell<Cluster>, Mutex<()>); AILING] =
+        [const { (OnceCell::const_new(), Mutex::const_new(())) }; AILING];
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let turn = NEXT.fetch_add(1, Ordering::Relaxed);
+    let (cluster, lock) = CLUSTERS.iter().cycle().nth(turn % AILING).unwrap();
+    let mine = lock.lock().await;
     let start = || async {
         let controller_args = vec!["--lease-seconds=3".to_owned()];
         Cluster::start(Options { faults: true, controller_args, ..Options::default() }).await.unwrap()
     };
-    (CLUSTER.get_or_init(start).await, turn)
+    (cluster.get_or_init(start).await, mine)
 }
 
 /// Kills the controller as soon as `is_it` is seen; says `looking` before.
@@ -71,9 +81,6 @@ fn has_phase(event: &Event<AccessGrant>, wanted: Phase) -> bool {
     let Event::Apply(grant) = event else { return false };
     grant.status.as_ref().is_some_and(|status| status.phase == Some(wanted))
 }
-
-/// When an activation is cut short.
-const BEGINNINGS: [&str; 7] = ["terms", "grant", "account", "role", "binding", "anchor", "ready"];
 
 async fn kill_in_beginning(cluster: &Cluster, looking: &Notify, client: Client, moment: &str) {
     let elevations = "brevet-elevations";
@@ -112,12 +119,22 @@ async fn kill_in_ending(cluster: &Cluster, looking: &Notify, client: Client, mom
 }
 
 #[tokio::test]
-async fn a_controller_killed_at_any_write_leaves_one_grant_or_nothing() {
+async fn a_controller_killed_while_it_asks_and_makes_leaves_one_grant_or_nothing() {
+    killed_at(&["terms", "grant", "account"]).await;
+}
+
+#[tokio::test]
+async fn a_controller_killed_while_it_binds_and_activates_leaves_one_grant_or_nothing() {
+    killed_at(&["role", "binding", "anchor", "ready"]).await;
+}
+
+/// Killed at each of `moments` of an activation, and at their likes of a revocation.
+async fn killed_at(moments: &[&str]) {
     let (cluster, _turn) = ailing().await;
     let client = cluster.admin().await.unwrap();
     let brevet = cluster.brevet().unwrap();
     nothing_left(&client).await;
-    for moment in BEGINNINGS {
+    for &moment in moments {
         let looking = Notify::new();
         let life = async {
             looking.notified().await;
