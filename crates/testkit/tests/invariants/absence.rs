@@ -11,6 +11,9 @@ use kube::api::{DeleteParams, ObjectMeta, PostParams};
 
 use crate::scene::{LONG, PATIENCE, call, cause, identity, left, logs, pods, refused, settled, somebody};
 
+/// A gateway's Lease is believed for 35 s after its last renewal.
+const GATEWAY_DEAD_WITHIN: std::time::Duration = std::time::Duration::from_secs(90);
+
 /// More than one round of the four objects that carry a grant.
 const DELETIONS_MIN: usize = 9;
 
@@ -55,6 +58,29 @@ async fn i8_revoked_is_said_only_when_nothing_is_left() {
     door.clear();
     grant.phase(Phase::Revoked).await.unwrap();
     assert_eq!(left(&cluster, None).await, Vec::<String>::new());
+    assert_eq!(cause(&grant).await, "Released");
+}
+
+#[tokio::test]
+async fn i8_a_gateway_that_never_comes_back_holds_no_end_up() {
+    let cluster = Cluster::start(Options::default()).await.unwrap();
+    let alice = cluster.user("alice").client().await.unwrap();
+    let grant = cluster.approved("alice", "bob", logs("shop", LONG)).await.unwrap();
+    assert!(call(&alice, &grant, &pods("shop")).await.said.is_ok());
+    cluster.brevet().unwrap().kill(Part::Gateway).unwrap();
+
+    grant.decide("alice", Verdict::Revoke).await.unwrap();
+
+    grant.phase(Phase::Revoking).await.unwrap();
+    cluster
+        .eventually("everything to be gone", PATIENCE, async || left(&cluster, None).await.is_empty().then_some(()))
+        .await;
+    // Said only when the dead one's Lease is too old for it to hold a stream.
+    cluster
+        .eventually("the end to be said", GATEWAY_DEAD_WITHIN, async || {
+            (grant.grant().await.ok()?.status?.phase == Some(Phase::Revoked)).then_some(())
+        })
+        .await;
     assert_eq!(cause(&grant).await, "Released");
 }
 
