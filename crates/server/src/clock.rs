@@ -10,21 +10,21 @@ use jiff::Timestamp;
 
 /// The wall clock.
 #[allow(clippy::disallowed_methods, reason = "the edge: everything else takes `now` as an argument")]
-pub(crate) fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     Timestamp::now()
 }
 
 /// An instant after which nothing may pass, by the wall clock and by the time
 /// that had been left when it was first seen.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadline {
+pub struct Deadline {
     wall: Timestamp,
     monotonic: Instant,
 }
 
 impl Deadline {
     /// The deadline `not_after`, as seen at this moment.
-    pub(crate) fn seen_now(not_after: Timestamp) -> Self {
+    pub fn seen_now(not_after: Timestamp) -> Self {
         let left = Duration::try_from(not_after.duration_since(now())).unwrap_or(Duration::ZERO);
         // Beyond what the clock can express there is no deadline to miss within a grant's 30 days.
         let monotonic = Instant::now().checked_add(left).unwrap_or_else(Instant::now);
@@ -32,18 +32,18 @@ impl Deadline {
     }
 
     /// Whether it has passed, by either clock.
-    pub(crate) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         now() >= self.wall || Instant::now() >= self.monotonic
     }
 
     /// How long until it passes at the latest; zero when over.
-    pub(crate) fn left(&self) -> Duration {
+    pub fn left(&self) -> Duration {
         let wall = Duration::try_from(self.wall.duration_since(now())).unwrap_or(Duration::ZERO);
         wall.min(self.monotonic.saturating_duration_since(Instant::now()))
     }
 
     /// The wall-clock instant.
-    pub(crate) fn not_after(&self) -> Timestamp {
+    pub fn not_after(&self) -> Timestamp {
         self.wall
     }
 }

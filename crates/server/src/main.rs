@@ -6,18 +6,16 @@
 //! keep its place while access no longer ends.
 
 mod call;
-mod clock;
 mod controller;
 mod gateway;
 mod ground;
 mod guard;
 mod options;
 mod policies;
-mod probes;
 mod shared;
-mod telemetry;
 
 use anyhow::Context as _;
+use brevet_server::{clock, probes, telemetry};
 use clap::Parser as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;

@@ -27,16 +27,16 @@ const CONNECTIONS_MAX: usize = 32;
 
 /// Named checks; clones share.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Health(Arc<RwLock<BTreeMap<String, Result<(), String>>>>);
+pub struct Health(Arc<RwLock<BTreeMap<String, Result<(), String>>>>);
 
 impl Health {
     /// Says that `check` fails because of `why`.
-    pub(crate) fn fails(&self, check: impl Into<String>, why: impl Into<String>) {
+    pub fn fails(&self, check: impl Into<String>, why: impl Into<String>) {
         self.set(check.into(), Err(why.into()));
     }
 
     /// Says that `check` holds.
-    pub(crate) fn holds(&self, check: impl Into<String>) {
+    pub fn holds(&self, check: impl Into<String>) {
         self.set(check.into(), Ok(()));
     }
 
@@ -45,7 +45,8 @@ impl Health {
     }
 
     /// Whether everything holds, and a line for each check.
-    fn report(&self) -> (bool, String) {
+    #[must_use]
+    pub fn report(&self) -> (bool, String) {
         let checks = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let lines = checks.iter().map(|(check, state)| match state {
             Ok(()) => format!("[+] {check} ok\n"),
@@ -56,7 +57,7 @@ impl Health {
 }
 
 /// Serves until `stop`.
-pub(crate) async fn serve(
+pub async fn serve(
     listener: TcpListener,
     health: Health,
     metrics: Metrics,

@@ -13,7 +13,7 @@ use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberI
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum LogFormat {
+pub enum LogFormat {
     /// One JSON object a line.
     Json,
     /// For reading in a terminal.
@@ -21,7 +21,7 @@ pub(crate) enum LogFormat {
 }
 
 /// Starts logging to standard error; `RUST_LOG` sets the levels (default `info`).
-pub(crate) fn start(format: LogFormat) {
+pub fn start(format: LogFormat) {
     let levels = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry().with(levels);
@@ -33,18 +33,18 @@ pub(crate) fn start(format: LogFormat) {
 
 /// All metrics of the process; clones share.
 #[derive(Clone, Default)]
-pub(crate) struct Metrics(Arc<Mutex<Registry>>);
+pub struct Metrics(Arc<Mutex<Registry>>);
 
 impl Metrics {
     /// Adds `metric` under `brevet_<name>` and hands it back.
-    pub(crate) fn add<M: Metric + Clone>(&self, name: &str, help: &str, metric: M) -> M {
+    pub fn add<M: Metric + Clone>(&self, name: &str, help: &str, metric: M) -> M {
         let mut registry = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         registry.register(format!("brevet_{name}"), help, metric.clone());
         metric
     }
 
     /// The OpenMetrics text.
-    pub(crate) fn text(&self) -> Result<String, std::fmt::Error> {
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
         let registry = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry)?;
