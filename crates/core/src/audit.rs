@@ -12,8 +12,8 @@
 //!
 //! In reading order: what can happen ([`event`]), how it is spelled ([`text`],
 //! [`moment`]), what stands for personal text ([`commitment`]), the entries
-//! ([`chain`]), the tree over them ([`tree`]) and its signed heads
-//! ([`checkpoint`], [`key`]).
+//! ([`chain`]), the tree over them ([`tree`], [`proof`]), its signed heads
+//! ([`checkpoint`], [`key`]), and whether it is all there ([`verify`]).
 
 mod wire;
 
@@ -27,11 +27,15 @@ pub mod event;
 
 pub mod tree;
 
+pub mod proof;
+
 pub mod chain;
 
 pub mod key;
 
 pub mod checkpoint;
+
+pub mod verify;
 
 pub use chain::{Chain, ChainId, Entry, NotNext, Record};
 pub use checkpoint::{Checkpoint, Signed, SignedCheckpoint};

@@ -148,19 +148,7 @@ impl Chain {
     /// The next entry.
     pub fn append(&mut self, event: &Event, now: Timestamp) -> Entry {
         let (seq, time) = (self.size(), Moment::from(now));
-        let mut out = Out::with_capacity(LINE_BYTES_USUAL);
-        out.raw("{\"v\":1,\"chain\":");
-        self.id.write(&mut out);
-        out.raw(",\"seq\":");
-        out.number(seq);
-        out.raw(",\"time\":");
-        time.write(&mut out);
-        out.raw(",\"prev\":");
-        self.head.write(&mut out);
-        out.raw(",");
-        event.write(&mut out);
-        out.raw("}");
-        let line = out.into_bytes();
+        let line = line(&self.id, seq, time, &self.head, event);
         let hash = tree::leaf(&line);
         self.advance(hash);
         Entry { seq, time, hash, line }
@@ -197,7 +185,29 @@ impl Chain {
     }
 }
 
+fn line(chain: &ChainId, seq: u64, time: Moment, prev: &Digest, event: &Event) -> Vec<u8> {
+    let mut out = Out::with_capacity(LINE_BYTES_USUAL);
+    out.raw("{\"v\":1,\"chain\":");
+    chain.write(&mut out);
+    out.raw(",\"seq\":");
+    out.number(seq);
+    out.raw(",\"time\":");
+    time.write(&mut out);
+    out.raw(",\"prev\":");
+    prev.write(&mut out);
+    out.raw(",");
+    event.write(&mut out);
+    out.raw("}");
+    out.into_bytes()
+}
+
 impl Record {
+    /// The line it stands in, without its end.
+    #[must_use]
+    pub fn line(&self) -> Vec<u8> {
+        line(&self.chain, self.seq, self.time, &self.prev, &self.event)
+    }
+
     /// Reads a line, without its end.
     ///
     /// # Errors

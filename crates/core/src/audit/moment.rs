@@ -30,12 +30,20 @@ impl Moment {
     /// Reads what is printed.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let number = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
-        let days = days_of(number(0, 4)?, number(5, 7)?, number(8, 10)?)?;
-        let seconds = (number(11, 13)? * 60 + number(14, 16)?) * 60 + number(17, 19)?;
-        let moment = Self(days.checked_mul(DAY_MICROS)?.checked_add(seconds * 1_000_000 + number(20, 26)?)?);
-        // Signs, months that do not exist and the like: what is printed differs.
-        (moment.0 <= MICROS_MAX && moment.text() == text.as_bytes()).then_some(moment)
+        let text: &[u8; LENGTH] = text.as_bytes().try_into().ok()?;
+        let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (26, b'Z')];
+        if marks.iter().any(|(at, mark)| text.get(*at) != Some(mark)) {
+            return None;
+        }
+        let (year, month, day) = (number(text, 0, 4)?, number(text, 5, 2)?, number(text, 8, 2)?);
+        let (hour, minute, second) = (number(text, 11, 2)?, number(text, 14, 2)?, number(text, 17, 2)?);
+        let days = days_of(year, month, day)?;
+        // A date that there is not counts as another one.
+        if hour > 23 || minute > 59 || second > 59 || civil(days) != (year, month, day) {
+            return None;
+        }
+        let seconds = (hour * 60 + minute) * 60 + second;
+        Some(Self(days * DAY_MICROS + seconds * 1_000_000 + number(text, 20, 6)?))
     }
 
     /// The whole spelling.
@@ -62,6 +70,13 @@ impl Moment {
         }
         text
     }
+}
+
+/// So many digits from there.
+fn number(text: &[u8], at: usize, digits: usize) -> Option<u64> {
+    text.get(at..at + digits)?
+        .iter()
+        .try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + u64::from(byte - b'0')))
 }
 
 /// Year, month and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar.
