@@ -148,6 +148,8 @@ reasons! {
     NotServed,
     /// What is known of the cluster is too old to decide.
     Stale,
+    /// The audit log takes no entry, so nothing may be done.
+    Unrecorded,
     /// The gateway that carries it goes; the grant stands.
     Stopping,
     /// The caller could not be authenticated.

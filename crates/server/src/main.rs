@@ -14,8 +14,16 @@ mod options;
 mod policies;
 mod shared;
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
-use brevet_server::{clock, probes, telemetry};
+use brevet_server::{
+    clock, probes,
+    probes::Health,
+    record::{self, Log},
+    telemetry,
+    telemetry::Metrics,
+};
 use clap::Parser as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -51,8 +59,10 @@ async fn run(options: Options) -> anyhow::Result<()> {
             .with_context(|| format!("cannot listen on `{address}` (--probe-listen)"))?;
         tasks.spawn(probes::serve(listener, health.clone(), metrics.clone(), stop.clone()));
     }
+    let log = open_log(&options, &metrics, &health)?;
+    tasks.spawn(until_log_ends(log.ended(), stop.clone()));
     for role in options.roles() {
-        let shared = shared::Shared::connect(&role, health.clone(), metrics.clone()).await?;
+        let shared = shared::Shared::connect(&role, log.recorder(), health.clone(), metrics.clone()).await?;
         let (shared, watching) = guard::watch(shared, stop.clone()).await?;
         tasks.spawn(watching);
         match role {
@@ -61,6 +71,33 @@ async fn run(options: Options) -> anyhow::Result<()> {
         };
     }
     tasks.spawn(until_signal(stop.clone()));
+    let outcome = until_all_ended(tasks, &stop).await;
+    // Last of all: whatever was done on the way out is in it.
+    log.close().await;
+    outcome
+}
+
+/// The log of this process. Blocks on the disk, before there is anything else to do.
+fn open_log(options: &Options, metrics: &Metrics, health: &Health) -> anyhow::Result<Log> {
+    let options = record::Options {
+        folder: options.audit_dir().to_owned(),
+        role: options.name().to_owned(),
+        limits: record::Limits::default(),
+        disk: Arc::new(record::RealDisk),
+    };
+    Log::open(options, metrics, health).context("cannot open the audit log (--audit-dir)")
+}
+
+/// Without its log the process may do nothing, so it goes.
+async fn until_log_ends(ended: impl Future<Output = ()>, stop: CancellationToken) -> anyhow::Result<()> {
+    tokio::select! {
+        () = ended => anyhow::bail!("the audit log ended by itself"),
+        () = stop.cancelled() => Ok(()),
+    }
+}
+
+/// Waits for the first task to end, stops the others, and says how it went.
+async fn until_all_ended(mut tasks: JoinSet<anyhow::Result<()>>, stop: &CancellationToken) -> anyhow::Result<()> {
     let mut outcome = Ok(());
     while let Some(ended) = tasks.join_next().await {
         // Whatever ends first, by signal, error or panic, ends all.

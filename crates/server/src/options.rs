@@ -1,6 +1,9 @@
 //! The command line: which roles run here, and as whom.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use clap::{Parser, Subcommand};
 
@@ -28,6 +31,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         kubeconfig: Option<PathBuf>,
         #[command(flatten)]
+        keeping: Keeping,
+        #[command(flatten)]
         options: controller::Options,
     },
     /// Serve the aggregated API and forward calls under live grants.
@@ -35,6 +40,8 @@ enum Command {
         /// Credentials; the pod's own without it.
         #[arg(long, value_name = "FILE")]
         kubeconfig: Option<PathBuf>,
+        #[command(flatten)]
+        keeping: Keeping,
         #[command(flatten)]
         options: gateway::Options,
     },
@@ -47,10 +54,20 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         gateway_kubeconfig: PathBuf,
         #[command(flatten)]
+        keeping: Keeping,
+        #[command(flatten)]
         controller: controller::Options,
         #[command(flatten)]
         gateway: gateway::Options,
     },
+}
+
+/// Where the record of this process goes.
+#[derive(Debug, clap::Args)]
+struct Keeping {
+    /// The folder of this process's audit log; made if it is not there. Nothing is done without an entry in it.
+    #[arg(long, value_name = "DIR")]
+    audit_dir: PathBuf,
 }
 
 /// One role of this process, and as whom it speaks to the cluster.
@@ -90,12 +107,30 @@ impl Role {
 }
 
 impl Options {
+    /// Where this process keeps its audit log.
+    pub(crate) fn audit_dir(&self) -> &Path {
+        match &self.command {
+            Command::Controller { keeping, .. } | Command::Gateway { keeping, .. } | Command::Serve { keeping, .. } => {
+                &keeping.audit_dir
+            }
+        }
+    }
+
+    /// What this process is, in one word.
+    pub(crate) fn name(&self) -> &'static str {
+        match &self.command {
+            Command::Controller { .. } => "controller",
+            Command::Gateway { .. } => "gateway",
+            Command::Serve { .. } => "serve",
+        }
+    }
+
     /// The roles this process plays.
     pub(crate) fn roles(self) -> Vec<Role> {
         match self.command {
-            Command::Controller { kubeconfig, options } => vec![Role::Controller { kubeconfig, options }],
-            Command::Gateway { kubeconfig, options } => vec![Role::Gateway { kubeconfig, options }],
-            Command::Serve { controller_kubeconfig, gateway_kubeconfig, controller, gateway } => vec![
+            Command::Controller { kubeconfig, options, .. } => vec![Role::Controller { kubeconfig, options }],
+            Command::Gateway { kubeconfig, options, .. } => vec![Role::Gateway { kubeconfig, options }],
+            Command::Serve { controller_kubeconfig, gateway_kubeconfig, controller, gateway, .. } => vec![
                 Role::Controller { kubeconfig: Some(controller_kubeconfig), options: controller },
                 Role::Gateway { kubeconfig: Some(gateway_kubeconfig), options: gateway },
             ],

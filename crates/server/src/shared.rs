@@ -10,7 +10,7 @@ use kube::{
 };
 use tokio::sync::watch;
 
-use crate::{guard::Guard, options::Role, probes::Health, telemetry::Metrics};
+use crate::{guard::Guard, options::Role, probes::Health, record::Recorder, telemetry::Metrics};
 
 /// How long a connection to kube-apiserver may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -26,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     /// Whether the admission policies stand as shipped.
     pub(crate) guard: watch::Receiver<Guard>,
+    /// Takes entries of the audit log; whatever changes the cluster waits for one.
+    pub(crate) recorder: Recorder,
     /// For `/readyz`.
     pub(crate) health: Health,
     /// For `/metrics`.
@@ -34,7 +36,12 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// Reads the credentials and makes the client; speaks to nobody yet.
-    pub(crate) async fn connect(role: &Role, health: Health, metrics: Metrics) -> anyhow::Result<Self> {
+    pub(crate) async fn connect(
+        role: &Role,
+        recorder: Recorder,
+        health: Health,
+        metrics: Metrics,
+    ) -> anyhow::Result<Self> {
         let mut config = match role.kubeconfig() {
             Some(file) => {
                 let read = Kubeconfig::read_from(file)
@@ -50,6 +57,6 @@ impl Shared {
         config.default_retry = false;
         let client = Client::try_from(config.clone()).context("cannot make a client for the cluster")?;
         let (_, guard) = watch::channel(Guard::Broken("not checked yet".to_owned()));
-        Ok(Self { role: role.name(), client, config, guard, health, metrics })
+        Ok(Self { role: role.name(), client, config, guard, recorder, health, metrics })
     }
 }

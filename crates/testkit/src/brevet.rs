@@ -1,10 +1,11 @@
 //! The server of Brevet, as two processes that can be killed apart.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use brevet_core::audit::Record;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -13,6 +14,7 @@ use crate::install;
 use crate::patience::until;
 use crate::ports::{Ports, loopback};
 use crate::process::{Daemon, Program};
+use crate::records;
 use crate::tree;
 
 /// A loaded machine takes several times the usual second.
@@ -112,6 +114,11 @@ impl Brevet {
     }
 }
 
+/// Where the process with the log `NAME.log` keeps its audit log.
+fn audit_dir(dir: &Path, name: &str) -> PathBuf {
+    dir.join("audit").join(name)
+}
+
 impl Replica {
     fn controller(cluster: &Cluster, more: &[String]) -> Result<Self> {
         Self::start(cluster, "controller", Part::Controller, more)
@@ -130,6 +137,7 @@ impl Replica {
             part.name().to_owned(),
             format!("--kubeconfig={}", cluster.user(part.name()).kubeconfig_path().display()),
             format!("--probe-listen={}", loopback(probe_port)),
+            format!("--audit-dir={}", audit_dir(cluster.dir(), name).display()),
         ];
         args.extend_from_slice(more);
         let level = std::env::var("BREVET_LOG").unwrap_or_else(|_| "info,brevet=debug".to_owned());
@@ -153,6 +161,14 @@ impl Replica {
     /// What it answers on its probe port; nothing when it does not answer.
     pub async fn probe(&self, path: &str) -> Option<(u16, String)> {
         probe(self.probe_port, path).await.ok()
+    }
+
+    /// Every entry of its audit log, each checked to be the very next of its chain.
+    ///
+    /// # Errors
+    /// One is not, or the log cannot be read.
+    pub fn records(&self) -> Result<Vec<Record>> {
+        records::read(&audit_dir(&self.dir, self.daemon().name()))
     }
 
     /// `kill -9`; returns when it is gone.

@@ -22,6 +22,7 @@ mod pki;
 pub mod playground;
 mod ports;
 mod process;
+mod records;
 mod tree;
 mod user;
 mod watchdog;

@@ -135,10 +135,10 @@ fn start(
 ) -> anyhow::Result<(Tasks, Tasks)> {
     let client = || shared.client.clone();
     let contact = Arc::new(Contact::new());
-    let receipts = Receipts::new(&shared.metrics);
+    let receipts = Receipts::new(&shared.metrics, shared.recorder.clone());
     let (streams, ended) = Streams::new(receipts.clone());
     let table = Arc::new(Table::new(contact.clone(), shared.guard.clone()));
-    let tokens = Arc::new(Tokens::new(client()));
+    let tokens = Arc::new(Tokens::new(client(), shared.recorder.clone()));
     let shelf = Arc::new(Shelf::new());
     let book = Arc::new(Book::default());
     let rights = Rights::new(client());

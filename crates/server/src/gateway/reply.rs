@@ -106,7 +106,7 @@ pub(super) fn code_of(reason: Reason) -> StatusCode {
     match reason {
         Reason::Malformed => StatusCode::BAD_REQUEST,
         Reason::NotServed => StatusCode::NOT_IMPLEMENTED,
-        Reason::Stale | Reason::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+        Reason::Stale | Reason::NotReady | Reason::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
         Reason::Unauthenticated => StatusCode::UNAUTHORIZED,
         _ => StatusCode::FORBIDDEN,
     }

@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use brevet_core::reason::Reason;
+use brevet_core::{
+    audit::event::CallBegun,
+    reason::{Reason, Refusal},
+};
 use jiff::Timestamp;
 use tokio::{
     sync::{Notify, mpsc},
@@ -21,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     limits,
-    receipt::{Call, Receipts},
+    receipt::{Call, Receipt, Receipts},
     stream::{About, Stream},
 };
 use crate::clock::Deadline;
@@ -179,6 +182,22 @@ pub(super) struct Registered {
     registry: Arc<Streams>,
 }
 
+impl Registered {
+    /// Puts on record what is about to be forwarded; proof of it is what forwarding demands.
+    ///
+    /// # Errors
+    /// There is no proof; nothing may be forwarded.
+    pub(super) async fn record(&mut self, begun: CallBegun) -> Result<Receipt, Refusal> {
+        let receipts = self.registry.receipts.clone();
+        receipts.begin(begun, &mut self.call).await
+    }
+
+    /// Puts on record that kube-apiserver has answered and bytes flow.
+    pub(super) fn becomes_stream(&self) {
+        self.registry.receipts.becomes_stream(&self.call);
+    }
+}
+
 impl Drop for Registered {
     fn drop(&mut self) {
         // A client that went away leaves an answer behind that nobody reads.
@@ -200,7 +219,7 @@ mod tests {
     use jiff::ToSpan as _;
 
     use super::*;
-    use crate::{clock, telemetry::Metrics};
+    use crate::{clock, gateway::receipt::tests::receipts};
 
     fn about(uid: &str) -> Arc<About> {
         let (grant, holder, again) = ("g".to_owned(), "alice".to_owned(), "ask".to_owned());
@@ -212,7 +231,7 @@ mod tests {
     }
 
     fn start() -> (Arc<Streams>, JoinSet<anyhow::Result<()>>, CancellationToken) {
-        let (streams, ended) = Streams::new(Receipts::new(&Metrics::default()));
+        let (streams, ended) = Streams::new(receipts());
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         tasks.spawn(streams.clone().run(ended, stop.clone()));
         (streams, tasks, stop)

@@ -16,7 +16,10 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use brevet_core::grant::IdentityRef;
+use brevet_core::{
+    audit::event::{ObjectRef, TokenMinted},
+    grant::IdentityRef,
+};
 use k8s_openapi::{
     api::{
         authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec},
@@ -28,6 +31,7 @@ use kube::{Api, Client, api::PostParams};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::limits;
+use crate::record::{Recorder, Refused};
 
 /// Where elevation identities live.
 const ELEVATIONS: &str = "brevet-elevations";
@@ -35,6 +39,7 @@ const ELEVATIONS: &str = "brevet-elevations";
 /// Every grant's token.
 pub(super) struct Tokens {
     accounts: Api<ServiceAccount>,
+    recorder: Recorder,
     by_grant: Mutex<HashMap<String, Arc<Slot>>>,
 }
 
@@ -67,12 +72,15 @@ pub(super) enum TokenError {
     /// The token is of another identity of that name, or cannot be read.
     #[error("the minted token is not for the identity that the grant names")]
     Stranger,
+    /// Nobody could join its use to the grant.
+    #[error("the minted token could not be recorded")]
+    Unrecorded(#[source] Refused),
 }
 
 impl Tokens {
     /// No tokens yet.
-    pub(super) fn new(client: Client) -> Self {
-        Self { accounts: Api::namespaced(client, ELEVATIONS), by_grant: Mutex::default() }
+    pub(super) fn new(client: Client, recorder: Recorder) -> Self {
+        Self { accounts: Api::namespaced(client, ELEVATIONS), recorder, by_grant: Mutex::default() }
     }
 
     /// The grant's token, minted if there is none or it is old.
@@ -91,11 +99,10 @@ impl Tokens {
         if let Some(minted) = serves(limits::TOKEN_RENEW_LEFT) {
             return Ok(minted);
         }
-        match self.mint(identity).await {
+        match self.mint_recorded(grant_uid, identity).await {
             Ok(minted) => {
                 let minted = Arc::new(minted);
                 *slot.lock() = Some(minted.clone());
-                // The second key of an inner event: kube-apiserver's audit log names this id.
                 tracing::info!(grant_uid, identity = identity.name, token_id = minted.id, "minted a token");
                 Ok(minted)
             }
@@ -123,6 +130,20 @@ impl Tokens {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Slot>>> {
         self.by_grant.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new token, once the log says whose calls it will carry: its id is the second key of an
+    /// inner event, which kube-apiserver's audit log names.
+    async fn mint_recorded(&self, grant_uid: &str, identity: &IdentityRef) -> Result<Minted, TokenError> {
+        let minted = self.mint(identity).await?;
+        let event = TokenMinted {
+            grant_uid: grant_uid.into(),
+            identity: ObjectRef::from(identity),
+            token_id: minted.id.as_str().into(),
+        };
+        let pending = self.recorder.append(event.into()).map_err(TokenError::Unrecorded)?;
+        pending.written().await.map_err(TokenError::Unrecorded)?;
+        Ok(minted)
     }
 
     async fn mint(&self, identity: &IdentityRef) -> Result<Minted, TokenError> {

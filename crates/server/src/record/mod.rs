@@ -165,9 +165,10 @@ impl Log {
     }
 
     /// Returns when the log has ended by itself, which it should not.
-    pub async fn ended(&self) {
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut has_ended = self.has_ended.clone();
         // An error says the same.
-        self.has_ended.clone().wait_for(|has_ended| *has_ended).await.ok();
+        async move { drop(has_ended.wait_for(|has_ended| *has_ended).await) }
     }
 
     /// Takes no more entries, and returns when all are synced that were taken.

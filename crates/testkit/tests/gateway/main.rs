@@ -14,6 +14,7 @@ mod contact;
 mod doors;
 mod hostile;
 mod kubectl;
+mod records;
 mod replica;
 mod rights;
 mod streams;

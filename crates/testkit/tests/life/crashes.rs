@@ -209,9 +209,11 @@ struct Second(std::process::Child);
 impl Second {
     fn start(cluster: &Cluster) -> Self {
         let kubeconfig = cluster.user("controller").kubeconfig_path().display().to_string();
+        let audit = cluster.dir().join("audit/second-controller").display().to_string();
         let log = std::fs::File::create(cluster.dir().join("logs/second-controller.log")).unwrap();
         let mut command = std::process::Command::new(brevet_testkit::program("brevet").unwrap());
-        command.args(["controller", "--lease-seconds=3", &format!("--kubeconfig={kubeconfig}")]).stderr(log);
+        let (kubeconfig, audit) = (format!("--kubeconfig={kubeconfig}"), format!("--audit-dir={audit}"));
+        command.args(["controller", "--lease-seconds=3", &kubeconfig, &audit]).stderr(log);
         Self(command.spawn().unwrap())
     }
 }

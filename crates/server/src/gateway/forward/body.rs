@@ -84,7 +84,8 @@ enum Step {
 
 impl Download {
     /// The body of `open`, whose answer arrives over `used`.
-    pub(super) fn new(open: Registered, edge: Edge, used: Option<Used>, size: SizeHint) -> Self {
+    pub(super) fn new(mut open: Registered, edge: Edge, used: Option<Used>, size: SizeHint) -> Self {
+        open.call.announced = size.exact();
         Self { open, edge, step: Step::Forwarding, used, size }
     }
 
@@ -102,6 +103,7 @@ impl Download {
             match std::task::ready!(polled) {
                 None => {
                     self.step = Step::Whole;
+                    self.open.call.is_whole = true;
                     stream.is_answered();
                     if let Some(used) = self.used.take() {
                         used.give_back();

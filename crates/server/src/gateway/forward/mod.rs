@@ -17,11 +17,19 @@ mod words;
 use std::sync::Arc;
 
 use brevet_core::{
+    audit::{
+        event::{CallBegun, CallRefused, CallTarget, Caller, ObjectRef, RefusalSaid},
+        text::{List, Text},
+    },
     call::Call,
     permit::{Attempt, Permit},
     reason::{Reason, Refusal},
 };
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header::CONNECTION, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    header::{CONNECTION, USER_AGENT},
+    request::Parts,
+};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -34,7 +42,7 @@ use self::{
 use super::{
     door::Visitor,
     limits, query, receipt,
-    receipt::Receipts,
+    receipt::{Receipt, Receipts},
     reply::{self, Body, Manner},
     stream::Stream,
     streams::{Registered, Streams},
@@ -42,6 +50,9 @@ use super::{
     token::{Minted, Tokens},
     tunnel::{Tunnels, Upgrade},
 };
+
+/// To which every proxy adds whom it speaks for.
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Forwards calls.
 pub(super) struct Forwarder {
@@ -109,7 +120,7 @@ impl Forwarder {
         match self.try_answer(visitor, grant, path, parts, body, &mut told).await {
             Ok(response) => response,
             Err(refusal) => {
-                self.receipts.refused(grant, &visitor.caller.username, &told, refusal.reason);
+                self.receipts.refused(&refused(visitor, grant, path, parts, &told, &refusal)).await;
                 reply::refusal(&refusal, manner)
             }
         }
@@ -151,16 +162,25 @@ impl Forwarder {
             upgrade,
             audit_id: told.audit_id.clone(),
         };
-        let open = self.streams.register(about, deadline, told.clone());
+        let begun = begun(visitor, &outgoing, path, parts, told);
+        let mut open = self.streams.register(about, deadline, told.clone());
+        let receipt = open.record(begun).await?;
         if !self.table.still_stands(outgoing.permit.grant_name(), outgoing.permit.grant_uid()) {
             let message = "the grant ended at this moment; `kubectl brevet list --mine` shows how";
             return Err(Refusal::new(Reason::Ended, "", message));
         }
-        Ok(self.forward(outgoing, open, body).await)
+        Ok(self.forward(outgoing, receipt, open, body).await)
     }
 
-    /// Forwards, or answers with what went wrong: the exchange has its receipt either way.
-    async fn forward(&self, outgoing: Outgoing, mut open: Registered, body: Incoming) -> Response<Body> {
+    /// Forwards what is on record, or answers with what went wrong: the record says how it went either way.
+    async fn forward(
+        &self,
+        outgoing: Outgoing,
+        receipt: Receipt,
+        mut open: Registered,
+        body: Incoming,
+    ) -> Response<Body> {
+        receipt.spend();
         let stream = open.stream.clone();
         let exchanged = tokio::select! {
             exchanged = self.exchange(&outgoing, &stream, body) => exchanged,
@@ -182,6 +202,9 @@ impl Forwarder {
         if let (StatusCode::SWITCHING_PROTOCOLS, Some(upgrade)) = (response.status(), &outgoing.upgrade) {
             let opened = self.tunnels.open(upgrade, &outgoing.call, response, open);
             return opened.unwrap_or_else(|| closing(unasked()));
+        }
+        if outgoing.permit.is_long_running() && response.status().is_success() {
+            open.becomes_stream();
         }
         let (head, body) = response.into_parts();
         let edge = Edge::new(Format::of(&outgoing.call, head.status, &head.headers));
@@ -278,6 +301,67 @@ impl Forwarder {
         let text = if query.is_empty() { format!("{base}{path}") } else { format!("{base}{path}?{query}") };
         text.parse().map_err(|_| Refusal::new(Reason::Malformed, "", "the path is no path"))
     }
+}
+
+/// What is about to be forwarded, for the record.
+fn begun(visitor: &Visitor, outgoing: &Outgoing, path: &str, parts: &Parts, told: &receipt::Call) -> CallBegun {
+    let grant = &outgoing.permit;
+    CallBegun {
+        caller: Caller::from(&visitor.caller),
+        grant: ObjectRef::new(grant.grant_name(), grant.grant_uid()),
+        call: CallTarget::new(&outgoing.call, path),
+        is_stream: grant.is_long_running(),
+        command: command(&outgoing.call, parts.uri.query().unwrap_or_default()),
+        user_agent: text(&parts.headers, &USER_AGENT).into(),
+        source: source(&parts.headers).into(),
+        audit_id: told.audit_id.as_str().into(),
+        client_audit_id: told.client_audit_id.as_str().into(),
+    }
+}
+
+/// What was refused, for the record.
+fn refused(
+    visitor: &Visitor,
+    grant: &str,
+    path: &str,
+    parts: &Parts,
+    told: &receipt::Call,
+    refusal: &Refusal,
+) -> CallRefused {
+    let call = match Call::read(parts.method.as_str(), path, parts.uri.query().unwrap_or_default()) {
+        Ok(call) => CallTarget::new(&call, path),
+        Err(_) => CallTarget::unread(parts.method.as_str(), path),
+    };
+    CallRefused {
+        caller: Caller::from(&visitor.caller),
+        grant: grant.into(),
+        call,
+        refusal: RefusalSaid::from(refusal),
+        user_agent: text(&parts.headers, &USER_AGENT).into(),
+        source: source(&parts.headers).into(),
+        client_audit_id: told.client_audit_id.as_str().into(),
+    }
+}
+
+/// The command line of an exec, which stands in the query.
+fn command(call: &Call, query: &str) -> List<Text> {
+    match call {
+        Call::Resource(call) if call.subresource == "exec" => {
+            query::pairs(query).filter(|(key, _)| key == "command").map(|(_, word)| word).collect()
+        }
+        _ => List::default(),
+    }
+}
+
+/// Where a call comes from: what kube-apiserver, the last before us, has seen and added.
+fn source(headers: &HeaderMap) -> &str {
+    let forwarded = headers.get_all(FORWARDED_FOR).iter().next_back();
+    let last = forwarded.and_then(|value| value.to_str().ok()).and_then(|value| value.rsplit(',').next());
+    last.unwrap_or_default().trim()
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// Verb and object, or path, for the record.

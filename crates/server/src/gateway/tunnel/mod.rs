@@ -119,6 +119,7 @@ impl Tunnels {
         *answer.headers_mut() = handshake::answer(upgrade.transport, response.headers());
         let server = hyper::upgrade::on(&mut response);
         open.call.protocol = protocol.name();
+        open.becomes_stream();
         // From here on the tunnel's own task ends it, in its own time.
         let stream = open.stream.clone();
         stream.becomes_tunnel();
@@ -169,7 +170,10 @@ async fn tunnel(
     pump.begin_with(&sent, &said);
     let stop = pump.run().await;
     let (client, mut speech, down) = pump.without_server();
-    let (Stop::Ended, Some(ending)) = (stop, stream.ending()) else { return };
+    let (Stop::Ended, Some(ending)) = (stop, stream.ending()) else {
+        open.call.is_whole = true;
+        return;
+    };
     let words = ending::last_words(&mut speech, down, &stream.about.sentence(ending));
     let mut farewell = Farewell::new(client);
     let told = match &words {
