@@ -4,7 +4,7 @@
 //! of, so every event fits a line; what was cut says so and how much is missing;
 //! nothing that looks like a token gets in (I14).
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 use super::wire::{Input, Out, Unreadable, Wire, is_escaped, plain_bytes};
 
@@ -129,13 +129,10 @@ impl<const BYTES_MAX: usize> Wire for Bounded<BYTES_MAX> {
     }
 
     fn read(input: &mut Input<'_>) -> Result<Self, Unreadable> {
+        let before = input.left();
         let text = input.string()?;
-        let bytes = match &text {
-            // As it stands in the line.
-            Cow::Borrowed(plain) => plain.len(),
-            Cow::Owned(unescaped) => wire_bytes(unescaped),
-        };
-        if bytes > BYTES_MAX {
+        // A string has one spelling, so its length is that of what was read, less two quotes.
+        if before - input.left() > BYTES_MAX + 2 {
             return input.fails(format!("the text before is longer than {BYTES_MAX} bytes"));
         }
         Ok(Self(text.into_owned()))
@@ -199,18 +196,15 @@ impl<T: Wire> Wire for List<T> {
         if input.has("]") {
             return Ok(list);
         }
-        loop {
-            if list.items.len() == LIST_MAX {
-                list.left_out = u32::read(input)?;
-                if list.left_out == 0 {
-                    return input.fails("a list that is whole says nothing of what is missing");
-                }
-                break;
-            }
+        for _ in 0..LIST_MAX {
             list.items.push(T::read(input)?);
             if !input.has(",") {
-                break;
+                return input.expect("]").map(|()| list);
             }
+        }
+        list.left_out = u32::read(input)?;
+        if list.left_out == 0 {
+            return input.fails("a list that is whole says nothing of what is missing");
         }
         input.expect("]").map(|()| list)
     }

@@ -11,9 +11,12 @@
 //! Left out on purpose: a general JSON parser. A fixed order makes reading a
 //! comparison with what must come next.
 
+mod shapes;
+mod values;
+
 use std::{borrow::Cow, fmt};
 
-use crate::digest::Digest;
+pub(super) use shapes::{record, wire_words, words};
 
 /// What stands on the wire.
 pub(super) trait Wire: Sized {
@@ -181,6 +184,18 @@ impl<'a> Input<'a> {
         Ok(text.into())
     }
 
+    /// How many bytes are still to be read.
+    pub(super) fn left(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// So many bytes, if there are.
+    pub(super) fn take(&mut self, bytes: usize) -> Option<&'a str> {
+        let (taken, rest) = self.rest.split_at_checked(bytes)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
     /// What needs no escape, as far as it goes.
     fn plain(&mut self) -> &'a str {
         let (plain, rest) = self.rest.split_at_checked(plain_bytes(self.rest.as_bytes())).unwrap_or(("", self.rest));
@@ -268,162 +283,6 @@ pub(super) fn is_escaped(c: char) -> bool {
             | 0xe0000..=0xe0fff
     )
 }
-
-impl Wire for u64 {
-    fn write(&self, out: &mut Out) {
-        out.number(*self);
-    }
-
-    fn read(input: &mut Input<'_>) -> Result<Self, Unreadable> {
-        input.number()
-    }
-}
-
-impl Wire for u32 {
-    fn write(&self, out: &mut Out) {
-        out.number(u64::from(*self));
-    }
-
-    fn read(input: &mut Input<'_>) -> Result<Self, Unreadable> {
-        narrow(input)
-    }
-}
-
-impl Wire for u16 {
-    fn write(&self, out: &mut Out) {
-        out.number(u64::from(*self));
-    }
-
-    fn read(input: &mut Input<'_>) -> Result<Self, Unreadable> {
-        narrow(input)
-    }
-}
-
-fn narrow<T: TryFrom<u64>>(input: &mut Input<'_>) -> Result<T, Unreadable> {
-    let number = input.number()?;
-    T::try_from(number).or_else(|_| input.fails("the number before is too large"))
-}
-
-impl Wire for bool {
-    fn write(&self, out: &mut Out) {
-        out.raw(if *self { "true" } else { "false" });
-    }
-
-    fn read(input: &mut Input<'_>) -> Result<Self, Unreadable> {
-        if input.has("true") {
-            return Ok(true);
-        }
-        input.expect("false").map(|()| false)
-    }
-}
-
-impl<T: Wire> Wire for Option<T> {
-    fn write(&self, out: &mut Out) {
-        match self {
-            Some(value) => value.write(out),
-            None => out.raw("null"),
-        }
-    }
-
-    fn read(input: &mut Input<'_>) -> Result<Self, Unreadable> {
-        if input.has("null") { Ok(None) } else { T::read(input).map(Some) }
-    }
-}
-
-impl Wire for Digest {
-    fn write(&self, out: &mut Out) {
-        out.raw("\"sha256:");
-        out.hex(self.as_bytes());
-        out.raw("\"");
-    }
-
-    fn read(input: &mut Input<'_>) -> Result<Self, Unreadable> {
-        input.expect("\"sha256:")?;
-        let digits = input.rest.get(..64).map(str::as_bytes);
-        let mut bytes = [0; 32];
-        let read = digits.and_then(|digits| data_encoding::HEXLOWER.decode_mut(digits, &mut bytes).ok());
-        if read.is_none() {
-            return input.fails("expected 64 lower-case hex digits");
-        }
-        input.rest = input.rest.get(64..).unwrap_or_default();
-        input.expect("\"")?;
-        Ok(Self::from_bytes(bytes))
-    }
-}
-
-/// A struct whose members stand on the wire in this order, under these names.
-macro_rules! record {
-    ($(#[doc = $doc:literal])+ $name:ident {
-        $(#[doc = $first_doc:literal])+ $first:ident: $first_type:ty = $first_key:literal,
-        $($(#[doc = $member_doc:literal])+ $member:ident: $type:ty = $key:literal,)*
-    }) => {
-        $(#[doc = $doc])+
-        #[derive(Clone, Debug, PartialEq, Eq)]
-        pub struct $name {
-            $(#[doc = $first_doc])+
-            pub $first: $first_type,
-            $($(#[doc = $member_doc])+ pub $member: $type,)*
-        }
-
-        impl $crate::audit::wire::Wire for $name {
-            fn write(&self, out: &mut $crate::audit::wire::Out) {
-                out.raw(concat!("{\"", $first_key, "\":"));
-                self.$first.write(out);
-                $(
-                    out.raw(concat!(",\"", $key, "\":"));
-                    self.$member.write(out);
-                )*
-                out.raw("}");
-            }
-
-            fn read(
-                input: &mut $crate::audit::wire::Input<'_>,
-            ) -> Result<Self, $crate::audit::wire::Unreadable> {
-                input.expect(concat!("{\"", $first_key, "\":"))?;
-                let $first = <$first_type>::read(input)?;
-                $(
-                    input.expect(concat!(",\"", $key, "\":"))?;
-                    let $member = <$type>::read(input)?;
-                )*
-                input.expect("}")?;
-                Ok(Self { $first, $($member,)* })
-            }
-        }
-    };
-}
-
-/// A closed list of words, each standing on the wire as itself.
-macro_rules! words {
-    ($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $word_doc:literal])+ $word:ident,)+ }) => {
-        $(#[doc = $doc])+
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[doc = $word_doc])+ $word,)+ }
-
-        $crate::audit::wire::wire_words!($name { $($word),+ });
-    };
-}
-
-/// [`words!`] for an enum of another module.
-macro_rules! wire_words {
-    ($name:ident { $($word:ident),+ }) => {
-        impl $crate::audit::wire::Wire for $name {
-            fn write(&self, out: &mut $crate::audit::wire::Out) {
-                out.raw(match self { $(Self::$word => concat!("\"", stringify!($word), "\"")),+ });
-            }
-
-            fn read(
-                input: &mut $crate::audit::wire::Input<'_>,
-            ) -> Result<Self, $crate::audit::wire::Unreadable> {
-                $(if input.has(concat!("\"", stringify!($word), "\"")) {
-                    return Ok(Self::$word);
-                })+
-                input.fails(concat!("expected one of ", $("`", stringify!($word), "` "),+))
-            }
-        }
-    };
-}
-
-pub(super) use {record, wire_words, words};
 
 #[cfg(test)]
 mod tests {

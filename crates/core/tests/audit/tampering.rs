@@ -240,6 +240,17 @@ proptest! {
     }
 
     #[test]
+    fn a_verifier_reads_exactly_what_everybody_reads(at in any::<prop::sample::Index>(), byte in any::<prop::sample::Index>(), to in any::<u8>()) {
+        let mut book = book();
+        let at = at.index(book.lines.len());
+        let byte = byte.index(book.lines[at].len());
+        prop_assume!(book.lines[at][byte] != to);
+        book.lines[at][byte] = to;
+        let is_unreadable = matches!(fault(&book).why, Why::Unreadable(_));
+        prop_assert_eq!(is_unreadable, Record::read(&book.lines[at]).is_err());
+    }
+
+    #[test]
     fn every_removed_entry_is_found(at in any::<prop::sample::Index>(), many in 1..4usize) {
         let mut book = book();
         let at = at.index(book.lines.len());
