@@ -20,6 +20,8 @@ words! {
         Controller,
         /// Mints and forwards.
         Gateway,
+        /// Both, in one process, for development.
+        Serve,
     }
 }
 
