@@ -13,6 +13,7 @@ mod grant;
 mod policy;
 mod request;
 mod role;
+mod switch;
 mod words;
 
 pub mod border;
@@ -23,15 +24,16 @@ pub use blocks::{
     DecisionRef, Dropped, IdentityRef, ObjectRef, PolicyRef, ResourceAsk, Rule, StageApproval, StageStatus,
     SubjectBlock, TermsBlock,
 };
-pub use decision::{AccessDecision, AccessDecisionSpec, ClaimedTerms};
+pub use decision::{AccessDecision, AccessDecisionSpec, ClaimedTerms, NarrowBlock};
 pub use grant::{AccessGrant, AccessGrantSpec, AccessGrantStatus, GrantApproval};
 pub use policy::{
     AccessPolicy, AccessPolicySpec, AccessPolicyStatus, ApprovalBlock, LabelDemand, LabelSelectorBlock, LimitsBlock,
-    NamespaceBlock, PolicyRule, PolicySubject, ResourceBlock, ReviewBlock, ScheduleBlock, SpanBlock, StageBlock,
-    WindowBlock,
+    NamespaceBlock, PersonBlock, PolicyRule, PolicySubject, ResourceBlock, ReviewBlock, ScheduleBlock, SpanBlock,
+    StageBlock, WindowBlock,
 };
-pub use request::{AccessRequest, AccessRequestSpec, AccessRequestStatus};
+pub use request::{AccessRequest, AccessRequestSpec, AccessRequestStatus, ReviewStatus};
 pub use role::{AccessRole, AccessRoleSpec, AccessRoleStatus};
+pub use switch::{AccessSwitch, AccessSwitchSpec};
 pub use words::{
     Delivery, Effect, LabelOperator, Naming, Phase, Risk, Scope, StageOrder, SubjectKind, Urgency, Verdict, Weekday,
 };

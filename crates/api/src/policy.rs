@@ -35,6 +35,11 @@ use std::collections::BTreeMap;
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = json!([{
+    "rule": "!(has(self.endActive) && self.endActive) || (has(self.suspend) && self.suspend)",
+    "message": "endActive goes with suspend",
+    "fieldPath": ".endActive",
+}])))]
 pub struct AccessPolicySpec {
     /// Higher is asked first; then by name.
     #[serde(default)]
@@ -43,9 +48,26 @@ pub struct AccessPolicySpec {
     /// Grants nothing while set; Deny rules still hold.
     #[serde(default)]
     pub suspend: bool,
+    /// With `suspend`: what this policy gave ends, too.
+    #[serde(default)]
+    pub end_active: bool,
+    /// Who is one human under several usernames. All policies together say so: nobody approves their
+    /// own request under another name, nor fills two places.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "atomic"))]
+    pub people: Vec<PersonBlock>,
     /// In order.
     #[schemars(length(min = 1, max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub rules: Vec<PolicyRule>,
+}
+
+/// One human.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonBlock {
+    /// All of their usernames, as Kubernetes sees them; service accounts that act for them, too.
+    #[schemars(length(min = 2, max = 16), inner(length(min = 1, max = 512)), extend("x-kubernetes-list-type" = "set"))]
+    pub usernames: Vec<String>,
 }
 
 /// What a rule matches (all of it), and what follows.
@@ -69,6 +91,11 @@ pub struct AccessPolicySpec {
     {
         "rule": "self.effect != 'BreakGlass' || has(self.review)",
         "message": "effect BreakGlass needs a review",
+    },
+    {
+        "rule": "!has(self.limits) || !has(self.limits.maxUnreviewed) || self.effect == 'BreakGlass'",
+        "message": "only effect BreakGlass is reviewed",
+        "fieldPath": ".limits",
     },
     {
         "rule": "!has(self.message) || self.effect == 'Deny'",
@@ -311,6 +338,10 @@ pub struct LimitsBlock {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
     pub daily_total: Option<String>,
+    /// Broken glass that nobody has reviewed yet, at a time. While a review is overdue, none at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000), extend("format" = "int32"))]
+    pub max_unreviewed: Option<u32>,
 }
 
 /// The people it takes: all stages must be filled, each human counts once.
@@ -361,7 +392,7 @@ pub struct StageBlock {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReviewBlock {
-    /// Due this long after the grant.
+    /// Due this long after the request, which is granted at once.
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
     pub within: String,
     /// Who may review; absent: whoever holds the verb approve.

@@ -2,9 +2,10 @@
 
 #![allow(clippy::duplicated_attributes, reason = "columns and selectable fields share paths")]
 
-use crate::blocks::{Dropped, ObjectRef, PolicyRef, ResourceAsk, StageStatus, SubjectBlock, TermsBlock};
+use crate::blocks::{Dropped, ObjectRef, PolicyRef, ResourceAsk, StageApproval, StageStatus, SubjectBlock, TermsBlock};
+use crate::policy::PolicySubject;
 use crate::words::{Delivery, Phase, Urgency};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube_derive::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -98,7 +99,7 @@ pub struct AccessRequestStatus {
     /// A word for people; mirrors the grant to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
-    /// `Evaluated`, `Approved`, `Denied`, `Complete`, with reason and message.
+    /// `Evaluated`, `Narrowed`, `Approved`, `Denied`, `ReviewDue`, `Complete`, with reason and message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::blocks::conditions")]
     pub conditions: Vec<Condition>,
@@ -116,7 +117,29 @@ pub struct AccessRequestStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "atomic"))]
     pub stages: Vec<StageStatus>,
+    /// The review, where glass was broken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<ReviewStatus>,
     /// The grant made from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<ObjectRef>,
+}
+
+/// The review after glass was broken: due, or done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReviewStatus {
+    /// Until when somebody else reviews it.
+    pub due: Time,
+    /// Who may; absent: whoever holds the verb approve.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "atomic"))]
+    pub reviewers: Vec<PolicySubject>,
+    /// Who would have been asked, a line for each stage.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(max = 4096)), extend("x-kubernetes-list-type" = "atomic"))]
+    pub skipped: Vec<String>,
+    /// Who reviewed it; absent while that is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<StageApproval>,
 }

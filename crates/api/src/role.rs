@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube_derive::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// What the task is, its ceiling, and the limits of asking for it.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -25,10 +26,16 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Names", type_ = "string", json_path = ".spec.names"),
     printcolumn(name = "Default", type_ = "string", json_path = ".spec.defaultDuration"),
     printcolumn(name = "Max", type_ = "string", json_path = ".spec.maxDuration"),
+    printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend"),
     printcolumn(name = "Accepted", type_ = "string", json_path = ".status.conditions[?(@.type==\"Accepted\")].status"),
     printcolumn(name = "Description", type_ = "string", json_path = ".spec.description", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = json!([{
+    "rule": "!(has(self.endActive) && self.endActive) || (has(self.suspend) && self.suspend)",
+    "message": "endActive goes with suspend",
+    "fieldPath": ".endActive",
+}])))]
 pub struct AccessRoleSpec {
     /// What the task is, in a sentence.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -53,6 +60,12 @@ pub struct AccessRoleSpec {
     pub max_duration: String,
     /// Whether a request must name its objects.
     pub names: Naming,
+    /// Nobody is given the task while set.
+    #[serde(default)]
+    pub suspend: bool,
+    /// With `suspend`: whoever has it loses it, too.
+    #[serde(default)]
+    pub end_active: bool,
     /// How access may be delivered; the first is the default.
     #[schemars(length(min = 1, max = 2), extend("x-kubernetes-list-type" = "atomic"))]
     pub deliveries: Vec<Delivery>,

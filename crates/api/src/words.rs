@@ -57,7 +57,7 @@ words! {
 }
 words! {
     /// What a person decided.
-    Verdict { Approve, Deny, Withdraw, Revoke }
+    Verdict { Approve, Deny, Withdraw, Revoke, Review }
 }
 words! {
     /// How far a request or grant has come: a derived word for people, never a source of truth.

@@ -70,7 +70,13 @@ fn what_cannot_be_read_is_a_fault_with_its_path_and_matches_more() {
     for (rules, fault) in [
         (
             rule(json!({"effect": "BreakGlass", "review": {"within": "1d"}})),
-            "spec.rules[0].effect: `BreakGlass` is not",
+            "spec.rules[0].limits.maxDuration: is missing; broken glass takes a cap",
+        ),
+        (
+            rule(
+                json!({"effect": "BreakGlass", "roles": ["*"], "review": {"within": "1d"}, "limits": {"maxDuration": "1h"}}),
+            ),
+            "spec.rules[0].roles: `*` is every role",
         ),
         (rule(json!({"when": "oops"})), "spec.rules[0].when: 1:1: there is no `oops`"),
         (

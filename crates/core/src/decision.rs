@@ -13,7 +13,12 @@ use jiff::Timestamp;
 
 use crate::reason::{Reason, Refusal};
 use crate::request::Request;
-use crate::{digest::Digest, subject::Subject, terms::Terms, window::Window};
+use crate::{
+    digest::Digest,
+    subject::Subject,
+    terms::{Narrow, Terms},
+    window::Window,
+};
 
 /// The act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +31,8 @@ pub enum Verdict {
     Withdraw,
     /// End a grant early.
     Revoke,
+    /// Say that somebody else has looked at what was done after glass was broken.
+    Review,
 }
 
 /// An AccessDecision whose spec has been read.
@@ -57,6 +64,8 @@ pub struct Decision {
     pub approver: Subject,
     /// What the approver wrote.
     pub comment: String,
+    /// Approve only this much; the digest is then that of what is left.
+    pub narrow: Option<Narrow>,
 }
 
 /// Whether a decision counts for the request. `terms` are those in force; `None`
@@ -90,11 +99,14 @@ pub fn weigh(decision: &Decision, request: &Request, terms: Option<&Terms>) -> R
         Verdict::Withdraw if !is_own => {
             refuse(Reason::NotYours, "spec.approver", "only its requester withdraws a request")
         }
-        Verdict::Approve | Verdict::Deny if !attests() => {
+        Verdict::Review if approver.is_same_person(requester) => {
+            refuse(Reason::SelfApproval, "spec.approver", "nobody reviews their own access; ask somebody else")
+        }
+        Verdict::Approve | Verdict::Deny | Verdict::Review if !attests() => {
             let message = "the digest is not that of the terms in force; read the request again and decide anew";
             refuse(Reason::DigestMismatch, "spec.terms.digest", message)
         }
-        Verdict::Approve | Verdict::Deny | Verdict::Withdraw | Verdict::Revoke => Ok(()),
+        Verdict::Approve | Verdict::Deny | Verdict::Withdraw | Verdict::Revoke | Verdict::Review => Ok(()),
     }
 }
 
@@ -107,6 +119,7 @@ pub fn in_time(decision: &Decision, window: &Window) -> Result<(), Refusal> {
         // The requester gives something up: the very second in which it came into force still counts.
         Verdict::Withdraw => decision.created_at > window.not_before,
         Verdict::Approve | Verdict::Deny | Verdict::Revoke => window.is_over(decision.created_at),
+        Verdict::Review => false,
     };
     if is_late {
         return Err(Refusal::new(Reason::TooLate, "spec.verdict", "it came after the matter was settled"));
@@ -136,11 +149,12 @@ pub enum Verdicts<'a> {
 pub fn settle<'a>(request: &Request, terms: &Terms, decisions: &'a [Decision]) -> Verdicts<'a> {
     let mut counted: Vec<&Decision> =
         decisions.iter().filter(|d| !d.is_deleting && weigh(d, request, Some(terms)).is_ok()).collect();
+    counted.retain(|d| d.verdict != Verdict::Review);
     let rank = |verdict| match verdict {
         Verdict::Withdraw => 0,
         Verdict::Revoke => 1,
         Verdict::Deny => 2,
-        Verdict::Approve => 3,
+        Verdict::Approve | Verdict::Review => 3,
     };
     counted.sort_by(|a, b| (a.created_at, rank(a.verdict), &a.uid).cmp(&(b.created_at, rank(b.verdict), &b.uid)));
     if let Some(end) = counted.iter().find(|d| matches!(d.verdict, Verdict::Withdraw | Verdict::Revoke)) {

@@ -16,7 +16,9 @@ use crate::decision::{Decision, Verdict, in_time, weigh};
 use crate::policy::{self, Decider, Policies};
 use crate::request::Request;
 use crate::role::forbidden;
-use crate::{digest::Digest, reason::Reason, subject::Subject, terms::Terms, window::Window};
+use crate::switch::{Switch, Switches};
+use crate::terms::{Terms, is_within_request};
+use crate::{digest::Digest, reason::Reason, subject::Subject, window::Window};
 
 /// An approval a grant rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +80,7 @@ pub struct IdentityRef {
 /// The end of a grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// Expired, Revoked, Released, Deleted, Drift, Evidence.
+    /// Expired, Revoked, Released, Deleted, Suspended, Drift, Evidence.
     pub cause: Reason,
     /// When.
     pub at: Timestamp,
@@ -93,6 +95,8 @@ pub struct Evidence {
     pub decisions: Vec<Decision>,
     /// Every policy.
     pub policies: Arc<Policies>,
+    /// What is suspended.
+    pub switches: Arc<Switches>,
 }
 
 /// Whether the grant has not ended: judged anew from its evidence, by
@@ -117,7 +121,16 @@ pub fn stands(grant: &Grant, evidence: &Evidence, now: Timestamp) -> Result<(), 
     if grant.is_deleting {
         return Err(Ended { cause: Reason::Deleted, at: now });
     }
+    if is_suspended(grant, evidence) {
+        return Err(Ended { cause: Reason::Suspended, at: now });
+    }
     rests_on(grant, evidence).map_err(|cause| Ended { cause, at: now })
+}
+
+/// Whether a switch ends it: whatever is in force by one that ends, and by any what would only begin.
+fn is_suspended(grant: &Grant, evidence: &Evidence) -> bool {
+    let thrown = evidence.switches.thrown(&grant.terms.role, &evidence.policies, grant.policy.as_ref());
+    thrown.is_some_and(|thrown| thrown.switch == Switch::End || !grant.is_ready)
 }
 
 fn counts_for(decision: &Decision, grant: &Grant, request: &Request) -> bool {
@@ -144,7 +157,7 @@ fn rests_on(grant: &Grant, evidence: &Evidence) -> Result<(), Reason> {
     let request = evidence.request.as_ref().ok_or(Reason::Evidence)?;
     let is_its_request = request.uid == grant.request_uid && request.name == grant.name && !request.is_deleting;
     let is_sound = is_its_request
-        && answers(grant, request)
+        && answers(grant, request, is_narrowed(grant, request, evidence))
         && is_in_terms(&grant.window, &grant.terms)
         && grant.digest == grant.terms.digest()
         && forbidden::first(&grant.terms.rules).is_none()
@@ -158,18 +171,25 @@ fn rests_on(grant: &Grant, evidence: &Evidence) -> Result<(), Reason> {
     policy::backs(&evidence.policies, by, request, &grant.terms, &evidence.decisions, &approvals)
 }
 
-/// Whether holder and terms are what the request asked for.
-fn answers(grant: &Grant, request: &Request) -> bool {
+/// Whether somebody narrowed the terms to those of the grant.
+fn is_narrowed(grant: &Grant, request: &Request, evidence: &Evidence) -> bool {
+    let narrows = |d: &&Decision| d.verdict == Verdict::Approve && d.narrow.is_some() && !d.is_deleting;
+    evidence.decisions.iter().filter(narrows).any(|d| counts_for(d, grant, request))
+}
+
+/// Whether holder and terms are what the request asked for, or less of it where they were narrowed.
+fn answers(grant: &Grant, request: &Request, is_narrowed: bool) -> bool {
     let (terms, requester) = (&grant.terms, &request.requester);
     let asked: BTreeSet<&String> = request.namespaces.iter().collect();
     let given: BTreeSet<&String> = terms.namespaces.iter().collect();
     let is_for_its_requester = (&grant.holder.username, &grant.holder.uid) == (&requester.username, &requester.uid)
         && (&terms.requester, &terms.requester_uid) == (&requester.username, &requester.uid);
+    let is_all = asked == given
+        && request.duration.is_none_or(|duration| duration == terms.duration)
+        && request.start_at == terms.start_at;
     is_for_its_requester
         && terms.role == request.role
-        && asked == given
-        && request.duration.is_none_or(|duration| duration == terms.duration)
-        && request.start_at == terms.start_at
+        && (is_all || (is_narrowed && is_within_request(terms, request)))
         && request.delivery.is_none_or(|delivery| delivery == terms.delivery)
 }
 

@@ -9,9 +9,9 @@
 //!
 //! In reading order: who ([`subject`]), what ([`rules`], [`call`]), how long
 //! ([`length`], [`window`]), one ask ([`request`], [`role`]) and its exact
-//! [`terms`], what policies ([`policy`]) and people ([`decision`]) say of it, what is in force ([`grant`],
-//! [`permit`]), what happens next ([`lifecycle`], [`phase`]), and what is
-//! recorded of it all ([`audit`]).
+//! [`terms`], what policies ([`policy`]) and people ([`decision`]) say of it, what stops it all
+//! ([`switch`]), what is in force ([`grant`], [`permit`]), what happens next ([`lifecycle`],
+//! [`phase`]), and what is recorded of it all ([`audit`]).
 
 pub mod reason;
 
@@ -33,6 +33,8 @@ pub mod terms;
 pub mod decision;
 
 pub mod policy;
+
+pub mod switch;
 
 pub mod grant;
 

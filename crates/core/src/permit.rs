@@ -231,6 +231,7 @@ fn over(grant: &Grant, ended: &Ended) -> Refusal {
         Reason::Withdrawn => (Reason::Ended, "was withdrawn"),
         Reason::Revoked => (Reason::Ended, "was revoked"),
         Reason::Deleted => (Reason::Ended, "was deleted"),
+        Reason::Suspended => (Reason::Ended, "was suspended"),
         Reason::Drift => (Reason::Ended, "ended because what it was made from changed"),
         _ => (Reason::Ended, "ended because its request or approval is gone"),
     };

@@ -40,7 +40,7 @@ impl Phase {
 pub fn of_request(is_approved: bool, closed: Option<Reason>, grant: Option<&Grant>, now: Timestamp) -> Phase {
     match (grant, closed) {
         (Some(grant), _) => of_grant(grant, now),
-        (None, Some(reason)) => of_end(reason),
+        (None, Some(reason)) => of_close(reason),
         (None, None) if is_approved => Phase::Approved,
         (None, None) => Phase::Pending,
     }
@@ -64,7 +64,15 @@ pub fn of_end(cause: Reason) -> Phase {
     match cause {
         Reason::Expired | Reason::ApprovalTimeout | Reason::WindowMissed => Phase::Expired,
         Reason::Withdrawn => Phase::Withdrawn,
-        Reason::Revoked | Reason::Released | Reason::Deleted | Reason::Drift | Reason::Evidence => Phase::Revoked,
+        Reason::Revoked | Reason::Released | Reason::Deleted | Reason::Suspended | Reason::Drift | Reason::Evidence => {
+            Phase::Revoked
+        }
         _ => Phase::Denied,
     }
+}
+
+/// The phase of a request that came to nothing for that reason.
+#[must_use]
+pub fn of_close(reason: Reason) -> Phase {
+    if reason == Reason::Suspended { Phase::Denied } else { of_end(reason) }
 }

@@ -37,11 +37,11 @@ pub mod stages;
 
 use std::collections::BTreeSet;
 
-use crate::{length::Length, role::Risk};
+use crate::{length::Length, role::Risk, switch::Switch};
 
 pub use asked::{Labels, Place, PolicyRequest};
 pub use backing::backs;
-pub use evaluate::{Conditions, Decider, Outcome, Ruling, Unread, evaluate};
+pub use evaluate::{Conditions, Decider, Outcome, Ruling, Unread, evaluate, skipped};
 pub use explain::Near;
 pub use findings::{Finding, findings};
 pub use glob::Glob;
@@ -64,11 +64,13 @@ pub struct Policy {
     pub generation: i64,
     /// Higher is asked first.
     pub priority: i32,
-    /// Suspended: it grants nothing; its `Deny` rules still hold.
-    pub is_suspended: bool,
+    /// Suspended: it grants nothing, and may end what it gave; its `Deny` rules still hold.
+    pub switch: Switch,
     /// Why it was not accepted, if it was not: then it denies what its rules
     /// would match without their conditions.
     pub fault: Option<String>,
+    /// Usernames that are one human each.
+    pub people: Vec<BTreeSet<String>>,
     /// In order.
     pub rules: Vec<PolicyRule>,
 }

@@ -82,7 +82,7 @@ reasons! {
     ConditionFailed,
     /// A policy has a fault, so what its rules match is denied.
     PolicyNotAccepted,
-    /// The policy is suspended.
+    /// The policy, the role or everything is suspended; a grant that was active may end by it.
     Suspended,
     /// The person has as much as the rule allows.
     LimitReached,
@@ -126,6 +126,8 @@ reasons! {
     NotEligible,
     /// The person counts already, under this name or another.
     Duplicate,
+    /// What it would narrow the terms to is more than they are.
+    NotNarrower,
 
     // A call the gateway does not pass on.
     /// No such grant, or another person's: both answer alike.

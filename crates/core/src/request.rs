@@ -5,6 +5,7 @@ mod ground;
 
 use jiff::Timestamp;
 
+pub(crate) use check::START_AHEAD_SECONDS_MAX;
 pub use check::{OWN_NAMESPACES, Proposal, check};
 pub use ground::{Ground, NamespaceState, RoleState, TypeScope, Types};
 

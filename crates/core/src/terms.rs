@@ -5,6 +5,8 @@
 //! by whom, where and for how long is under the digest. The bytes are specified
 //! in `docs/spec/terms.md`.
 
+mod narrow;
+
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
@@ -12,6 +14,8 @@ use serde_json::{Map, Value, json};
 
 use crate::digest::{Digest, canonical_json};
 use crate::{length::Length, role::Delivery, rules::Rules};
+
+pub use narrow::{Narrow, is_within_request};
 
 /// What an approver agrees to; nothing else ever comes into force.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,8 +8,10 @@ mod lives;
 use brevet_core::{
     decision::Verdict,
     digest::Digest,
-    lifecycle::{Step, Wait, plan},
-    request::{NamespaceState, RoleState},
+    lifecycle::{RequestCondition, Step, Wait, plan},
+    reason::Reason,
+    request::{NamespaceState, RoleState, Urgency},
+    switch::Switch,
 };
 use jiff::SignedDuration;
 use lives::{World, at, role};
@@ -17,7 +19,10 @@ use proptest::prelude::*;
 
 /// Tells a story and checks each line's end.
 fn check(story: &str) -> World {
-    let mut world = World::new();
+    check_in(World::new(), story)
+}
+
+fn check_in(mut world: World, story: &str) -> World {
     for line in story.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (event, expected) = line.split_once("->").unwrap();
         happen(&mut world, event.trim());
@@ -36,8 +41,14 @@ fn happen(world: &mut World, event: &str) {
         }
         ["alice", "asks", "for", duration] => world.ask(duration, None),
         ["alice", "asks", "for", duration, "from", start] => world.ask(duration, Some(at(start))),
+        ["alice", "breaks", "glass", "for", duration] => {
+            world.ask(duration, None);
+            world.request.as_mut().unwrap().urgency = Urgency::Critical;
+        }
+        [who, "reviews"] => world.decide(who, Verdict::Review, world.digest()),
         [who, "approves"] => world.decide(who, Verdict::Approve, world.digest()),
         [who, "approves", "another", "digest"] => world.decide(who, Verdict::Approve, Some(Digest::of(b"other"))),
+        [who, "narrows", "to", duration] => world.narrow(who, duration),
         [who, "denies"] => world.decide(who, Verdict::Deny, world.digest()),
         [who, "withdraws"] => world.decide(who, Verdict::Withdraw, None),
         [who, "revokes"] => world.decide(who, Verdict::Revoke, None),
@@ -52,6 +63,9 @@ fn accident(world: &mut World, event: &str) {
     match event {
         "the grant is deleted" => world.grant.as_mut().unwrap().grant.is_deleting = true,
         "the grant is gone, finalizer and all" => world.grant = None,
+        "the cluster is suspended" => world.suspend(Switch::Stop),
+        "the cluster is suspended, what is active ends" => world.suspend(Switch::End),
+        "the cluster goes on" => world.suspend(Switch::Off),
         "the request is deleted" => (world.request, world.written) = (None, None),
         "the approval is deleted" => world.decisions.clear(),
         "the binding is gone" => world.parts.retain(|part| part.uid != "b"),
@@ -117,6 +131,96 @@ fn people_end_it_earlier() {
         "alice asks for 30m -> Pending
          alice withdraws    -> Withdrawn Withdrawn
          bob approves       -> Withdrawn Withdrawn",
+    );
+}
+
+#[test]
+fn less_may_be_approved_and_that_is_what_comes_into_force() {
+    let world = check(
+        "alice asks for 30m      -> Pending
+         bob narrows to 10m      -> Active, 4 parts
+         tick 9m59s              -> Active, 4 parts
+         tick 1s                 -> Expired Expired",
+    );
+    let status = world.written.unwrap();
+    let narrowed = &status.conditions[&RequestCondition::Narrowed];
+    assert_eq!(narrowed.message, "narrowed by `bob`: for `10m` instead of `30m`");
+    check(
+        "alice asks for 30m       -> Pending
+         alice narrows to 10m     -> Pending
+         bob narrows to 10m       -> Active, 4 parts
+         the approval is deleted  -> Revoked Evidence",
+    );
+}
+
+#[test]
+fn broken_glass_is_reviewed_and_its_proof_kept_until_then() {
+    let world = check_in(
+        World::with_glass(),
+        "alice breaks glass for 30m -> Active, 4 parts
+         tick 1h                    -> Expired Expired
+         tick 30d                   -> Expired Expired",
+    );
+    let status = world.written.clone().unwrap();
+    let said = &status.conditions[&RequestCondition::ReviewDue];
+    assert_eq!((said.is_true, said.reason.as_str()), (true, "ReviewOverdue"));
+    assert_eq!(
+        said.message,
+        "glass was broken: nobody was asked of 1 of holders of `approve` (stage `approvers`); \
+         user `carol` reviews it until 2026-12-02T10:00:00Z"
+    );
+    // Not by herself, nor by somebody whom the rule does not name.
+    let world = check_in(
+        world,
+        "alice reviews -> Expired Expired
+         bob reviews   -> Expired Expired",
+    );
+    assert!(world.written.as_ref().unwrap().awaits_review());
+    let world = check_in(world, "carol reviews -> Expired Expired");
+    let status = world.written.clone().unwrap();
+    let said = &status.conditions[&RequestCondition::ReviewDue];
+    assert_eq!((said.is_true, said.message.as_str()), (false, "reviewed by `carol`"));
+    check_in(
+        world,
+        "tick 6d -> Expired Expired
+         tick 1d -> no request, no end, 0 parts",
+    );
+}
+
+#[test]
+fn a_review_is_due_as_soon_as_glass_is_broken_and_becomes_overdue() {
+    let mut world = check_in(World::with_glass(), "alice breaks glass for 30m -> Active, 4 parts");
+    let said = |world: &World| world.written.as_ref().unwrap().conditions[&RequestCondition::ReviewDue].reason.clone();
+    assert_eq!(said(&world), "GlassBroken");
+    world = check_in(world, "carol revokes -> Revoked Revoked");
+    assert_eq!(said(&world), "GlassBroken");
+    world = check_in(world, "tick 23h59m59s -> Revoked Revoked");
+    assert_eq!(said(&world), "GlassBroken");
+    world = check_in(world, "tick 1s -> Revoked Revoked");
+    assert_eq!(said(&world), Reason::ReviewOverdue.as_str());
+    // Without urgency people are asked, and nothing is reviewed.
+    let world = check_in(World::with_glass(), "alice asks for 30m -> Pending\n bob approves -> Active, 4 parts");
+    assert_eq!(world.written.unwrap().review, None);
+}
+
+#[test]
+fn a_kill_switch_stops_what_would_begin_and_may_end_what_is_active() {
+    check(
+        "alice asks for 30m        -> Pending
+         the cluster is suspended  -> Denied Suspended
+         the cluster goes on       -> Denied Suspended",
+    );
+    check(
+        "alice asks for 30m        -> Pending
+         bob approves              -> Active, 4 parts
+         the cluster is suspended  -> Active, 4 parts
+         the cluster is suspended, what is active ends -> Revoked Suspended
+         the cluster goes on       -> Revoked Suspended",
+    );
+    check(
+        "alice asks for 30m from 12:00:00 -> Pending
+         bob approves                     -> Approved
+         the cluster is suspended         -> Revoked Suspended",
     );
 }
 

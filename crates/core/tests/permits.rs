@@ -84,6 +84,7 @@ fn granted(name: &str, from: i64, seconds: u64) -> (Grant, Evidence) {
         requester: "alice".to_owned(),
         approver: person("bob", ""),
         comment: String::new(),
+        narrow: None,
     };
     let grant = Grant {
         name: name.to_owned(),

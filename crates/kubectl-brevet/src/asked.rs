@@ -7,10 +7,10 @@
 //! custom resources: a type outside the table is taken as its plural name.
 
 use brevet_api::sessions::EvaluationSpec;
-use brevet_api::{Delivery, ResourceAsk, Urgency};
+use brevet_api::{Delivery, NarrowBlock, ResourceAsk, Urgency};
 use jiff::Timestamp;
 
-use crate::cli::{AskArgs, DeliveryWord, UrgencyWord};
+use crate::cli::{AskArgs, DeliveryWord, NarrowArgs, UrgencyWord};
 use crate::problem::Problem;
 
 /// Short, singular and plural words people type, with the type they mean.
@@ -53,6 +53,23 @@ pub(crate) fn question(ask: &AskArgs, reason: &str) -> Result<EvaluationSpec, Pr
         ticket: ask.ticket.clone(),
         delivery: ask.delivery.map(delivery),
     })
+}
+
+/// What the flags leave of the terms; `None`: all of them.
+pub(crate) fn narrowed(args: &NarrowArgs) -> Result<Option<NarrowBlock>, Problem> {
+    let Some(left) = args.left() else {
+        return Ok(None);
+    };
+    let question = question(&left, "")?;
+    if let Some(text) = &question.duration {
+        crate::prepare::read_length("--narrow-for", text)?;
+    }
+    Ok(Some(NarrowBlock {
+        resources: question.resources,
+        namespaces: left.namespaces,
+        duration: question.duration,
+        start_at: question.start_at,
+    }))
 }
 
 /// The resources that the flags name.

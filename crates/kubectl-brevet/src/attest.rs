@@ -7,11 +7,13 @@
 //! Left out on purpose: reason, ticket and urgency, which are shown but are not terms; the request
 //! that holds them cannot change.
 
+use std::borrow::Cow;
+
 use brevet_api::border;
 use brevet_api::sessions::Request;
 use brevet_api::{AccessRole, Delivery, Rule, TermsBlock};
 use brevet_core::rules::{Rule as CoreRule, Rules};
-use brevet_core::terms::Terms;
+use brevet_core::terms::{Narrow, Terms};
 use jiff::Timestamp;
 use owo_colors::OwoColorize as _;
 
@@ -24,8 +26,10 @@ use crate::spans;
 #[derive(Debug)]
 pub(crate) struct Attested<'a> {
     request: &'a Request,
-    block: &'a TermsBlock,
+    block: Cow<'a, TermsBlock>,
     terms: Terms,
+    /// What is cut from what was asked for, a phrase each.
+    cuts: Vec<String>,
     /// What the decision attests.
     pub(crate) digest: String,
 }
@@ -54,7 +58,9 @@ pub(crate) fn attest(request: &Request) -> Result<Attested<'_>, Problem> {
         ))
         .next("update the plugin if the server is newer; otherwise tell whoever runs Brevet"));
     }
-    Ok(Attested { request, block, terms, digest })
+    let cut = request.status.iter().flat_map(|status| &status.conditions).find(|c| c.type_ == "Narrowed");
+    let cuts = cut.map(|condition| condition.message.clone()).into_iter().collect();
+    Ok(Attested { request, block: Cow::Borrowed(block), terms, cuts, digest })
 }
 
 /// Rules as core knows them.
@@ -63,6 +69,26 @@ pub(crate) fn rules(rules: &[Rule]) -> Rules {
 }
 
 impl Attested<'_> {
+    /// What is left of it, with the digest of that.
+    pub(crate) fn narrowed(mut self, by: &Narrow) -> Result<Self, Problem> {
+        let name = self.request.metadata.name.clone().unwrap_or_default();
+        let asked_at = self.request.metadata.creation_timestamp.as_ref().map_or(Timestamp::MIN, |at| at.0);
+        let less = self.terms.narrowed(by, asked_at).map_err(|refusal| {
+            Problem::from_refusal(format!("`{name}` cannot be narrowed to that; nothing was decided"), &refusal)
+        })?;
+        let cuts = less.differences(&self.terms);
+        if cuts.is_empty() {
+            return Err(Problem::refused(format!("nothing of `{name}` is narrowed by that"))
+                .why("the terms are no more than what is to be left")
+                .next(format!("approve them as they are: kubectl brevet approve {name}")));
+        }
+        self.cuts.push(format!("by you: {}", cuts.join("; ")));
+        self.digest = less.digest().to_string();
+        self.block = Cow::Owned(TermsBlock::from(&less));
+        self.terms = less;
+        Ok(self)
+    }
+
     /// Everything an approver should know, one fact a line; what the role says of itself where it may
     /// be read.
     pub(crate) fn sheet(&self, role: Option<&AccessRole>, now: Timestamp) -> String {
@@ -82,8 +108,9 @@ impl Attested<'_> {
         if let Some(urgency) = spec.urgency {
             lines.push(line("Urgency", urgency.as_str()));
         }
+        lines.extend(self.cuts.iter().map(|cut| line("Narrowed", &plain(cut))));
         lines.push(String::new());
-        lines.push(rules_table("It gives", self.block));
+        lines.push(rules_table("It gives", &self.block));
         lines.extend(self.request.status.iter().flat_map(|status| dropped_lines(&status.dropped)));
         lines.push(String::new());
         lines.push(line("Digest", &self.digest));

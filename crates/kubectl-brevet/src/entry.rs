@@ -8,7 +8,7 @@
 //! at yet is pending.
 
 use brevet_api::sessions::{Grant, Request};
-use brevet_api::{Condition, Phase};
+use brevet_api::{Condition, Phase, ReviewStatus};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -67,7 +67,7 @@ impl Entry {
             plain(&self.role),
             plain(&spec.requester.username),
             namespaces(&spec.namespaces),
-            self.phase.to_string(),
+            if self.awaits_review() { format!("{} (review due)", self.phase) } else { self.phase.to_string() },
             self.when(now),
             spans::age(self.request.metadata.creation_timestamp.as_ref(), now),
         ];
@@ -84,6 +84,11 @@ impl Entry {
         const ALL: &[&str] =
             &["NAME", "ROLE", "REQUESTER", "NAMESPACES", "PHASE", "UNTIL", "AGE", "URGENCY", "TICKET", "REASON"];
         if wide { ALL } else { ALL.split_at(7).0 }
+    }
+
+    /// Whether glass was broken for it and nobody has reviewed that yet.
+    pub(crate) fn awaits_review(&self) -> bool {
+        review(&self.request).is_some_and(|review| review.by.is_none())
     }
 
     /// The one instant that matters in this phase.
@@ -135,6 +140,11 @@ pub(crate) fn phase(request: &Request) -> Phase {
     request.status.as_ref().and_then(|status| status.phase).unwrap_or(Phase::Pending)
 }
 
+/// The review, where glass was broken.
+pub(crate) fn review(request: &Request) -> Option<&ReviewStatus> {
+    request.status.as_ref()?.review.as_ref()
+}
+
 /// As kubectl takes it.
 pub(crate) fn qualified_name(name: &str) -> String {
     format!("accessrequest.brevet.dev/{name}")
@@ -148,7 +158,9 @@ pub(crate) fn is_over(phase: Phase) -> bool {
 /// Active, over, or approved for a start that lies ahead.
 pub(crate) fn is_answered(request: &Request, now: Timestamp) -> bool {
     let starts_later = || {
-        let start = request.spec.start_at.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
+        let narrowed = request.status.as_ref().and_then(|status| status.terms.as_ref()).map(|terms| &terms.start_at);
+        let start = narrowed.unwrap_or(&request.spec.start_at).as_deref();
+        let start = start.and_then(|text| text.parse::<Timestamp>().ok());
         start.is_some_and(|start| start > now)
     };
     match phase(request) {

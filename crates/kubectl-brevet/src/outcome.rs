@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use crate::asked::typed;
 use crate::entry::Entry;
 use crate::grant_file::quoted;
+use crate::plain::plain;
 use crate::print;
 use crate::problem::Problem;
 use crate::spans;
@@ -18,6 +19,10 @@ use crate::spans;
 /// What to type next, on standard error.
 pub(crate) fn hint_use(entry: &Entry) {
     let name = entry.name();
+    let conditions = entry.conditions();
+    for said in conditions.iter().filter(|condition| matches!(condition.type_.as_str(), "Narrowed" | "ReviewDue")) {
+        print::say(&plain(&said.message));
+    }
     if entry.phase() == Phase::Approved {
         print::say(&format!("approved, not yet in force; wait for it: kubectl brevet wait {name}"));
         return;

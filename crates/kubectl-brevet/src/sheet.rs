@@ -5,11 +5,13 @@
 //!
 //! Left out on purpose: the digest itself; see `attest`, which shows terms it has computed it from.
 
-use brevet_api::{Dropped, Rule, TermsBlock};
+use brevet_api::{Dropped, ReviewStatus, Rule, TermsBlock};
+use jiff::Timestamp;
 
 use crate::asked::typed;
 use crate::plain::plain;
 use crate::print;
+use crate::spans;
 
 /// One line: a label, and what it says.
 pub(crate) fn line(label: &str, text: &str) -> String {
@@ -57,6 +59,22 @@ pub(crate) fn dropped_lines(dropped: &[Dropped]) -> Vec<String> {
             plain(&format!("left out: {verbs}{what}: {}", left_out.why))
         })
         .collect()
+}
+
+/// Who was not asked, and the review: done, or due by whom until when.
+pub(crate) fn review_lines(review: &ReviewStatus, now: Timestamp) -> Vec<String> {
+    let mut lines: Vec<String> = review.skipped.iter().map(|stage| line("Skipped", &plain(stage))).collect();
+    lines.push(match &review.by {
+        Some(by) => line("Review", &plain(&format!("by {}, {}", by.approver, spans::utc(by.time.0)))),
+        None => {
+            let who = match review.reviewers.as_slice() {
+                [] => "a holder of approve".to_owned(),
+                some => some.iter().map(|one| format!("{} {}", one.kind, one.name)).collect::<Vec<_>>().join(", "),
+            };
+            line("Review", &plain(&format!("due until {}, by {who}", spans::utc_and_distance(review.due.0, now))))
+        }
+    });
+    lines
 }
 
 #[cfg(test)]

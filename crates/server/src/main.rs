@@ -13,6 +13,7 @@ mod guard;
 mod options;
 mod policies;
 mod shared;
+mod switches;
 
 use std::sync::Arc;
 

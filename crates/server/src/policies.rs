@@ -14,7 +14,10 @@ use std::{
 
 use brevet_api::{AccessPolicy, border};
 use brevet_cel::Library;
-use brevet_core::policy::{Conditions, Policies, Policy};
+use brevet_core::{
+    policy::{Conditions, Policies, Policy},
+    switch::Switch,
+};
 use kube::ResourceExt;
 
 /// The policies by uid, and all of them in order.
@@ -82,8 +85,9 @@ pub(crate) fn unreadable(name: String, uid: String, why: &str) -> Policy {
         uid,
         generation: 0,
         priority: 0,
-        is_suspended: false,
+        switch: Switch::Off,
         fault: Some(why.to_owned()),
+        people: Vec::new(),
         rules: Vec::new(),
     }
 }

@@ -337,9 +337,45 @@ async fn each_takes_back_their_own_alone() {
     )
     .await;
     bob.rejects(plain("Revoke", BOB, &[]), "does not hold revoke on accessroles/view-logs for the whole cluster").await;
-    bob.rejects(plain("Approve", BOB, &["shop"]), "terms.digest is required to Approve or Deny").await;
-    bob.rejects(plain("Deny", BOB, &["shop"]), "terms.digest is required to Approve or Deny").await;
+    bob.rejects(plain("Approve", BOB, &["shop"]), "terms.digest is required to Approve, Deny or Review").await;
+    bob.rejects(plain("Deny", BOB, &["shop"]), "terms.digest is required to Approve, Deny or Review").await;
+    bob.accepts(decides("Review", BOB, &["shop"])).await;
+    bob.rejects(decides("Review", BOB, &["shop", "web"]), "does not hold approve on accessroles/view-logs").await;
+    mallory.rejects(decides("Review", MALLORY, &["shop"]), "mallory does not hold approve").await;
+    alice.rejects(decides("Review", ALICE, &["shop"]), "nobody reviews their own access").await;
+    bob.rejects(plain("Review", BOB, &["shop"]), "terms.digest is required to Approve, Deny or Review").await;
     bob.rejects(decides("approve", BOB, &["shop"]), "spec.verdict").await;
+}
+
+#[tokio::test]
+async fn an_approval_may_leave_less_and_nothing_else_may() {
+    let bob = Caller::user(cluster().await, "bob").await;
+    let narrows = |verdict: &str, narrow: Value| {
+        let decision = decision(verdict, person(BOB.0, BOB.1), &["shop"]);
+        Attempt::create(DECISIONS, with(decision, json!({"spec": {"narrow": narrow}})))
+    };
+    let pods =
+        |count: usize| json!([{"resource": "pods", "names": (0..count).map(|n| format!("p{n}")).collect::<Vec<_>>()}]);
+    bob.accepts(narrows(
+        "Approve",
+        json!({"duration": "10m", "namespaces": ["shop"], "startAt": "2026-12-01T08:00:00Z", "resources": pods(64)}),
+    ))
+    .await;
+    for (narrow, why) in [
+        (json!({}), "narrow names what is left"),
+        (json!({"namespaces": ["web"]}), "narrow.namespaces are some of terms.namespaces"),
+        (json!({"namespaces": []}), "spec.narrow.namespaces"),
+        (json!({"duration": "ten minutes"}), "spec.narrow.duration"),
+        (json!({"startAt": "soon"}), "spec.narrow.startAt"),
+        (json!({"resources": pods(65)}), "spec.narrow.resources[0].names"),
+        (json!({"resources": [pods(40)[0], pods(40)[0]]}), "more than 64 objects"),
+        (json!({"resources": [{"resource": "*"}]}), "spec.narrow.resources[0].resource"),
+    ] {
+        bob.rejects(narrows("Approve", narrow), why).await;
+    }
+    for verdict in ["Deny", "Revoke"] {
+        bob.rejects(narrows(verdict, json!({"duration": "10m"})), "only Approve narrows the terms").await;
+    }
 }
 
 #[tokio::test]

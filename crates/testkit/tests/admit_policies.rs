@@ -64,6 +64,7 @@ async fn a_policy_that_contradicts_itself_is_refused() {
         (json!({"effect": "Approve"}), "only effect RequireApproval has an approval"),
         (json!({"effect": "BreakGlass", "approval": null}), "effect BreakGlass needs a review"),
         (json!({"review": {"within": "1d"}}), "only effect BreakGlass has a review"),
+        (json!({"limits": {"maxUnreviewed": 1}}), "only effect BreakGlass is reviewed"),
         (json!({"message": "no"}), "only effect Deny has a message"),
         (json!({"effect": "Deny", "approval": null, "limits": {"maxActive": 1}}), "effect Deny has no limits"),
         (json!({"subjects": []}), "spec.rules[0].subjects"),
@@ -107,4 +108,33 @@ async fn policies_are_their_authors_and_their_status_the_controllers() {
         .await;
     let controller = Caller::user(cluster, "controller").await;
     controller.accepts(Attempt::patch(&path, status)).await;
+}
+
+#[tokio::test]
+async fn switches_are_for_administrators_and_say_what_they_do() {
+    const SWITCHES: &str = "/apis/brevet.dev/v1alpha1/accessswitches";
+    let cluster = cluster().await;
+    let admin = Caller::user(cluster, "admin").await;
+    let switch = |name: &str, spec: Value| {
+        let object = json!({"apiVersion": "brevet.dev/v1alpha1", "kind": "AccessSwitch", "metadata": {"name": name}, "spec": spec});
+        Attempt::create(SWITCHES, object)
+    };
+    admin.accepts(switch("cluster", json!({"suspend": true, "endActive": true, "reason": "INC-42"}))).await;
+    admin.rejects(switch("all", json!({"suspend": true})), "the one object is named cluster").await;
+    admin.rejects(switch("cluster", json!({"suspend": false, "endActive": true})), "endActive goes with suspend").await;
+    admin.rejects(switch("cluster", json!({})), "spec.suspend: Required value").await;
+    for person in ["alice", "bob", "carol", "mallory", "controller", "gateway"] {
+        let person = Caller::user(cluster, person).await;
+        person.rejects(switch("cluster", json!({"suspend": true})), "cannot create resource").await;
+    }
+    let people = |usernames: Value| {
+        Attempt::create(
+            POLICIES,
+            with(policy(json!([rule(json!({}))])), json!({"spec": {"people": [{"usernames": usernames}]}})),
+        )
+    };
+    admin.accepts(people(json!(["alice", "adm-alice"]))).await;
+    admin.rejects(people(json!(["alice"])), "spec.people[0].usernames").await;
+    let suspended = with(policy(json!([rule(json!({}))])), json!({"spec": {"endActive": true}}));
+    admin.rejects(Attempt::create(POLICIES, suspended), "endActive goes with suspend").await;
 }

@@ -99,6 +99,7 @@ async fn rules_decide_stages_are_filled_and_a_changed_rule_ends_what_it_gave() {
     plain.decide("carol", Verdict::Approve).await.unwrap();
     plain.phase(Phase::Active).await.unwrap();
     assert_eq!(plain.grant().await.unwrap().spec.approvals.len(), 2);
+    less_is_approved(&cluster).await;
 
     // The rule that gave it says something else: it ends; what the other rule gave stays.
     rewrite(&api, |rule| rule.limits.as_mut().unwrap().max_duration = Some("45m".to_owned())).await;
@@ -112,4 +113,40 @@ async fn rules_decide_stages_are_filled_and_a_changed_rule_ends_what_it_gave() {
     assert!(message.contains("spec.rules[0].when: 1:8: there is no field `tiket`"), "{message}");
     let refused = cluster.ask("alice", asks("INC-1", "30m")).await.unwrap();
     assert_eq!(reason(&refused.phase(Phase::Denied).await.unwrap()), "PolicyNotAccepted");
+}
+
+/// Carol approves less than was asked for, with the plugin: what bob approved lapses, and what both
+/// attest is what comes into force.
+async fn less_is_approved(cluster: &Cluster) {
+    let asked = cluster.ask("alice", asks("OTHER-2", "30m")).await.unwrap();
+    let done = async |who: &str, more: &[&str]| {
+        let words = [&["approve", asked.name(), "--yes", "--timeout", "60s"], more].concat();
+        let output = cluster.plugin(who, &words).await.unwrap();
+        assert!(output.success(), "{who} {more:?}: {output:?}");
+        output
+    };
+    let first = done("bob", &[]).await;
+    assert!(first.stdout.ends_with(", 1 of 2\n"), "{first:?}");
+    assert!(first.stderr.contains("still needed: 1 of security"), "{first:?}");
+
+    let less = done("carol", &["--narrow-for", "10m", "--narrow-pod", "web-1"]).await;
+    assert!(less.stderr.contains("Narrowed    by you: for `10m` instead of `30m`; only "), "{less:?}");
+    assert!(less.stdout.ends_with(", 1 of 2\n"), "{less:?}");
+    let half = asked.request().await.unwrap();
+    assert_eq!(stages(&half), [("owners".to_owned(), 0), ("security".to_owned(), 1)]);
+    let status = half.status.unwrap();
+    assert_eq!((status.phase, status.terms.unwrap().duration.as_str()), (Some(Phase::Pending), "10m"));
+    let shown = cluster.plugin("alice", &["get", asked.name()]).await.unwrap().stdout;
+    assert!(shown.contains("Narrowed    narrowed by `carol`: for `10m` instead of `30m`; only "), "{shown}");
+
+    done("bob", &[]).await;
+    asked.phase(Phase::Active).await.unwrap();
+    let grant = asked.grant().await.unwrap().spec;
+    assert_eq!((grant.terms.duration.as_str(), grant.approvals.len()), ("10m", 2));
+    assert_eq!((grant.not_after.0 - grant.not_before.0).get_seconds(), 600);
+    let holder = asked.holder().unwrap();
+    let named = holder.kubectl(&["-n", "shop", "get", "pod", "web-1"]).await.unwrap();
+    assert!(named.success(), "{named:?}");
+    let all = holder.kubectl(&["-n", "shop", "get", "pods"]).await.unwrap();
+    assert!(!all.success() && all.stderr.contains("does not allow"), "{all:?}");
 }

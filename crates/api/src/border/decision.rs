@@ -1,10 +1,12 @@
 //! An AccessDecision becomes a decision.
 
-use super::{Stored, sorted};
-use crate::decision::AccessDecision;
+use super::{Stored, instant, length, sorted};
+use crate::decision::{AccessDecision, NarrowBlock};
 use brevet_core::decision::Decision;
 use brevet_core::digest::Digest;
 use brevet_core::reason::{Reason, Refusal};
+use brevet_core::rules::Ask;
+use brevet_core::terms::Narrow;
 
 impl TryFrom<&AccessDecision> for Decision {
     type Error = Refusal;
@@ -36,6 +38,21 @@ impl TryFrom<&AccessDecision> for Decision {
             requester: spec.terms.requester.clone(),
             approver: (&spec.approver).into(),
             comment: spec.comment.clone(),
+            narrow: spec.narrow.as_ref().map(narrow).transpose()?,
         })
     }
+}
+
+/// What a decision leaves of the terms.
+///
+/// # Errors
+/// With the path of the field that cannot be read.
+pub fn narrow(block: &NarrowBlock) -> Result<Narrow, Refusal> {
+    let start_at = block.start_at.as_deref().map(|text| instant("spec.narrow.startAt", text));
+    Ok(Narrow {
+        resources: block.resources.iter().map(Ask::from).collect(),
+        namespaces: sorted(&block.namespaces),
+        duration: block.duration.as_deref().map(|text| length("spec.narrow.duration", text)).transpose()?,
+        start_at: start_at.transpose()?,
+    })
 }

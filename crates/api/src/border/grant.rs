@@ -18,7 +18,7 @@ pub const READY: &str = "Ready";
 pub const ENDED: &str = "Ended";
 
 /// Every cause a grant can end by.
-const CAUSES: [Reason; 7] = [
+const CAUSES: [Reason; 8] = [
     Reason::Expired,
     Reason::Revoked,
     Reason::Released,
@@ -26,6 +26,7 @@ const CAUSES: [Reason; 7] = [
     Reason::Drift,
     Reason::Evidence,
     Reason::Withdrawn,
+    Reason::Suspended,
 ];
 
 impl TryFrom<&AccessGrant> for Grant {

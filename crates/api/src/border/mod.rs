@@ -15,8 +15,9 @@ mod rules;
 mod terms;
 mod words;
 
+pub use decision::narrow;
 pub use grant::{ENDED, READY};
-pub use policy::{decider, policy};
+pub use policy::{decider, policy, subjects};
 pub use request::question;
 pub use role::role;
 pub use rules::{policy_rules, rules};

@@ -17,6 +17,7 @@ use brevet_core::policy::{
     PolicyRule, Requirement, ResourceMatch, Schedule, Selector, Stage, SubjectRef, TimeOfDay, Weekdays, Zone, findings,
 };
 use brevet_core::reason::{Reason, Refusal};
+use brevet_core::switch::Switch;
 
 /// The policy; `condition_fault` says what is wrong with a condition, if anything.
 ///
@@ -39,8 +40,9 @@ pub fn policy(object: &AccessPolicy, condition_fault: impl Fn(&str) -> Option<St
         uid: stored.uid,
         generation: object.metadata.generation.unwrap_or_default(),
         priority: object.spec.priority,
-        is_suspended: object.spec.suspend,
+        switch: Switch::of(object.spec.suspend, object.spec.end_active),
         fault: None,
+        people: object.spec.people.iter().map(|person| person.usernames.iter().cloned().collect()).collect(),
         rules,
     };
     faults.extend(findings(&policy).iter().map(ToString::to_string));
@@ -88,9 +90,6 @@ impl Reader<'_> {
     }
 
     fn rule(&mut self, block: &Block) -> PolicyRule {
-        if block.effect == words::Effect::BreakGlass {
-            self.fault(".effect", "`BreakGlass` is not available yet: nobody can review it; use `RequireApproval`");
-        }
         let deny = || Effect::Deny { message: block.message.clone().unwrap_or_default() };
         let effect = match (block.effect, &block.approval, &block.review) {
             (words::Effect::Approve, _, _) => Effect::Approve,
@@ -139,6 +138,7 @@ impl Reader<'_> {
             max_pending: block.max_pending,
             cooldown: self.length(".limits.cooldown", block.cooldown.as_deref()),
             daily_total: self.length(".limits.dailyTotal", block.daily_total.as_deref()),
+            max_unreviewed: block.max_unreviewed,
         }
     }
 
@@ -237,7 +237,8 @@ impl Reader<'_> {
     }
 }
 
-fn subjects(blocks: &[PolicySubject]) -> Vec<SubjectRef> {
+/// Whom a rule, a stage or a review names.
+pub fn subjects(blocks: &[PolicySubject]) -> Vec<SubjectRef> {
     blocks.iter().map(SubjectRef::from).collect()
 }
 
@@ -251,6 +252,19 @@ impl From<&PolicySubject> for SubjectRef {
                 name: block.name.clone(),
             },
         }
+    }
+}
+
+impl From<&SubjectRef> for PolicySubject {
+    fn from(subject: &SubjectRef) -> Self {
+        let (kind, name, namespace) = match subject {
+            SubjectRef::User(name) => (SubjectKind::User, name, None),
+            SubjectRef::Group(name) => (SubjectKind::Group, name, None),
+            SubjectRef::ServiceAccount { namespace, name } => {
+                (SubjectKind::ServiceAccount, name, Some(namespace.clone()))
+            }
+        };
+        Self { kind, name: name.clone(), namespace }
     }
 }
 

@@ -24,5 +24,5 @@ same!(words::Risk, role::Risk, [Low, Medium, High, Critical]);
 same!(words::Naming, role::Names, [Optional, Required]);
 same!(words::Delivery, role::Delivery, [Gateway, Token]);
 same!(words::Urgency, request::Urgency, [Low, Normal, High, Critical]);
-same!(words::Verdict, decision::Verdict, [Approve, Deny, Withdraw, Revoke]);
+same!(words::Verdict, decision::Verdict, [Approve, Deny, Withdraw, Revoke, Review]);
 same!(words::Phase, phase::Phase, [Pending, Approved, Active, Denied, Withdrawn, Revoking, Expired, Revoked]);

@@ -11,14 +11,15 @@ use crate::{
     grant,
     lifecycle::{
         observed::{Grounded, Observed},
+        review::{self, Review},
         ruled,
         standing::{Counted, RequestCondition, RequestStatus, StageSaid, whole_second},
         step::{NewGrant, Plan, Step, Wait},
         tidy,
     },
     phase::Phase,
-    policy::stages::{Aliases, Approval, Filled, State, tally},
-    policy::{Decider, Ruling},
+    policy::stages::{Approval, Filled, State, in_force, tally},
+    policy::{Outcome, Ruling},
     reason::Reason,
     request::{self, Request},
     terms::Terms,
@@ -30,7 +31,11 @@ pub(super) fn plan(o: &Observed, request: &Request, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
     let mut status = o.written.clone().unwrap_or_default();
     if request.is_deleting || status.complete_since().is_some() {
+        if !request.is_deleting {
+            plan.steps.extend(review::step(o, request, now));
+        }
         tidy::finished_request(o, request, now, &mut plan);
+        plan.wake_no_later(review::wake_at(o.written.as_ref(), now));
         return plan;
     }
     if o.is_excess {
@@ -39,6 +44,12 @@ pub(super) fn plan(o: &Observed, request: &Request, now: Timestamp) -> Plan {
         return plan;
     }
     let grant = look(o, request, &mut status, now, &mut plan);
+    if status.grant.is_none() && status.complete_since().is_some() {
+        // No glass was broken after all.
+        status.review = None;
+        status.conditions.remove(&RequestCondition::ReviewDue);
+    }
+    review::heed(o, request, &mut status, now);
     if o.written.as_ref() != Some(&status) && plan.waits_for.is_none() {
         plan.steps.push(Step::WriteRequest(Box::new(status)));
     }
@@ -64,7 +75,8 @@ fn look(
         plan.waits_for = Some(Wait::Ground);
         return None;
     };
-    let proposal = match request::check(request, &grounded.ground, now) {
+    let admitted = o.ruled.switches.admit(&request.role);
+    let proposal = match admitted.and_then(|()| request::check(request, &grounded.ground, now)) {
         Ok(proposal) => proposal,
         Err(refusal) if refusal.reason.is_transient() => {
             plan.waits_for = Some(Wait::Ground);
@@ -116,54 +128,137 @@ fn heed(
     let patience =
         SignedDuration::from_secs(i64::from(ruled::patience_seconds(&outcome, o.limits.approval_seconds_max)));
     let decide_by = request.created_at.saturating_add(patience).unwrap_or(Timestamp::MAX);
-    let approval = match &outcome.ruling {
-        Ruling::Deny(refusal) if refusal.reason.is_transient() => {
-            plan.waits_for = Some(Wait::Ground);
-            return None;
-        }
+    let matter = Matter { o, request, grounded, asked: &terms, outcome: &outcome, decide_by };
+    match &outcome.ruling {
+        Ruling::Deny(refusal) if refusal.reason.is_transient() => plan.waits_for = Some(Wait::Ground),
         Ruling::Deny(refusal) => {
             *status = std::mem::take(status).refused(refusal, now);
             plan.must_confirm = true;
-            return None;
         }
-        Ruling::Approve | Ruling::BreakGlass(_) => Approval { stages: Vec::new(), ..Approval::by_anyone() },
-        Ruling::RequireApproval(approval) => approval.clone(),
-    };
-    status.policy.clone_from(&outcome.by);
-    if let Some(message) = ruled::granted_at_once(&outcome, request.created_at) {
-        status.stages = Vec::new();
-        status.say(RequestCondition::Evaluated, true, "ApprovedByPolicy", message, now);
-        if now >= decide_by {
-            status.close(Reason::ApprovalTimeout, "it could not be granted in time; ask again", now);
-            return None;
-        }
-        return new_grant(request, &terms, Vec::new(), outcome.by, grounded.seal.clone()?, now);
-    }
-    let standing = tally(&approval, request, &terms, &decisions, &Aliases::default());
-    status.stages = standing.stages.iter().map(said).collect();
-    match standing.state {
-        State::Denied(by) => status.close(Reason::DeniedByPerson, told("denied", by), now),
-        State::Open | State::Approved if now >= decide_by => {
-            status.close(Reason::ApprovalTimeout, "nobody decided in time; ask again", now);
-        }
-        State::Open => {
-            if outcome.by.is_some() {
-                status.say(RequestCondition::Evaluated, true, "TermsReady", outcome.to_string(), now);
-            }
-            let end = terms.start_at.and_then(|start| start.saturating_add(terms.duration.span()).ok());
-            plan.wake_at = Some(end.map_or(decide_by, |end| end.min(decide_by)));
-        }
-        State::Approved => {
-            let approvals =
-                standing.stages.iter().flat_map(|stage| stage.by.iter().map(|by| counted_for(by, &stage.name)));
-            return new_grant(request, &terms, approvals.collect(), outcome.by, grounded.seal.clone()?, now);
-        }
+        Ruling::Approve | Ruling::BreakGlass(_) => return matter.at_once(status, now),
+        Ruling::RequireApproval(approval) => return matter.by_people(approval, &decisions, status, now, plan),
     }
     None
 }
 
+/// A request whose terms are worked out, and what the policies say of it.
+struct Matter<'a> {
+    o: &'a Observed,
+    request: &'a Request,
+    grounded: &'a Grounded,
+    /// What was asked for.
+    asked: &'a Terms,
+    outcome: &'a Outcome,
+    /// Nothing is decided from then on.
+    decide_by: Timestamp,
+}
+
+impl Matter<'_> {
+    /// A rule grants it without people.
+    fn at_once(&self, status: &mut RequestStatus, now: Timestamp) -> Option<NewGrant> {
+        status.policy.clone_from(&self.outcome.by);
+        status.stages = Vec::new();
+        let message = ruled::granted_at_once(self.outcome, self.request.created_at);
+        status.say(RequestCondition::Evaluated, true, "ApprovedByPolicy", message, now);
+        status.review = match &self.outcome.ruling {
+            Ruling::BreakGlass(terms) => {
+                let skipped = ruled::skipped(&self.o.ruled, self.request, self.asked, self.grounded);
+                Some(Review::of(terms, skipped, self.request))
+            }
+            _ => None,
+        };
+        if now >= self.decide_by {
+            status.close(Reason::ApprovalTimeout, "it could not be granted in time; ask again", now);
+            return None;
+        }
+        self.grant(self.asked, Vec::new(), now)
+    }
+
+    /// People decide, on what was asked for or on less.
+    fn by_people(
+        &self,
+        approval: &Approval,
+        decisions: &[Decision],
+        status: &mut RequestStatus,
+        now: Timestamp,
+        plan: &mut Plan,
+    ) -> Option<NewGrant> {
+        status.policy.clone_from(&self.outcome.by);
+        let terms = self.narrowed(approval, decisions, status, now);
+        let end = terms.start_at.and_then(|start| start.saturating_add(terms.duration.span()).ok());
+        if end.is_some_and(|end| now >= end) {
+            status.close(Reason::WindowMissed, "the time that was left of it is over; ask again", now);
+            return None;
+        }
+        let standing = tally(approval, self.request, &terms, decisions, self.o.ruled.policies.aliases());
+        status.stages = standing.stages.iter().map(said).collect();
+        match standing.state {
+            State::Denied(by) => status.close(Reason::DeniedByPerson, told("denied", by), now),
+            State::Open | State::Approved if now >= self.decide_by => {
+                status.close(Reason::ApprovalTimeout, "nobody decided in time; ask again", now);
+            }
+            State::Open => {
+                if self.outcome.by.is_some() {
+                    status.say(RequestCondition::Evaluated, true, "TermsReady", self.outcome.to_string(), now);
+                }
+                plan.wake_at = Some(end.map_or(self.decide_by, |end| end.min(self.decide_by)));
+            }
+            State::Approved => {
+                let approvals =
+                    standing.stages.iter().flat_map(|stage| stage.by.iter().map(|by| counted_for(by, &stage.name)));
+                return self.grant(&terms, approvals.collect(), now);
+            }
+        }
+        None
+    }
+
+    /// The terms in force, which `status` then has, with what was cut from them and by whom.
+    fn narrowed(
+        &self,
+        approval: &Approval,
+        decisions: &[Decision],
+        status: &mut RequestStatus,
+        now: Timestamp,
+    ) -> Terms {
+        let allows = |less: &Terms| self.allows(less);
+        let found = in_force(approval, self.request, self.asked, decisions, self.o.ruled.policies.aliases(), &allows);
+        if found.by.is_empty() {
+            status.conditions.remove(&RequestCondition::Narrowed);
+        } else {
+            let who: Vec<String> = found.by.iter().map(|by| format!("`{}`", by.approver.username)).collect();
+            let what = found.terms.differences(self.asked).join("; ");
+            let message = format!("narrowed by {}: {what}", who.join(", "));
+            status.say(RequestCondition::Narrowed, true, "Narrowed", message, now);
+        }
+        status.terms = Some(found.terms.clone());
+        found.terms
+    }
+
+    /// Whether the policies let `less` be decided by the rule that decides the request. Another rule
+    /// may match it first; but access at another time must be this rule's to give.
+    fn allows(&self, less: &Terms) -> bool {
+        let outcome = ruled::outcome(&self.o.ruled, self.request, less, self.grounded, self.o.written.as_ref());
+        let is_same_time = less.start_at == self.asked.start_at;
+        !matches!(outcome.ruling, Ruling::Deny(_)) && (is_same_time || outcome.by == self.outcome.by)
+    }
+
+    fn grant(&self, terms: &Terms, approvals: Vec<grant::Approval>, now: Timestamp) -> Option<NewGrant> {
+        let window = window(terms, now).filter(|window| window.not_before < window.not_after)?;
+        Some(NewGrant {
+            name: self.request.name.clone(),
+            request_uid: self.request.uid.clone(),
+            holder: self.request.requester.clone(),
+            terms: terms.clone(),
+            window,
+            approvals,
+            policy: self.outcome.by.clone(),
+            ground: self.grounded.seal.clone()?,
+        })
+    }
+}
+
 fn said(stage: &Filled<'_>) -> StageSaid {
-    let approvals = stage.by.iter().map(|decision| count(decision)).collect();
+    let approvals = stage.by.iter().map(|decision| Counted::of(decision)).collect();
     StageSaid { name: stage.name.clone(), required: stage.required, approvals }
 }
 
@@ -182,27 +277,6 @@ fn timely(o: &Observed, grounded: &Grounded) -> Vec<Decision> {
     o.decisions.iter().filter(is_timely).cloned().collect()
 }
 
-fn new_grant(
-    request: &Request,
-    terms: &Terms,
-    approvals: Vec<grant::Approval>,
-    policy: Option<Decider>,
-    ground: String,
-    now: Timestamp,
-) -> Option<NewGrant> {
-    let window = window(terms, now).filter(|window| window.not_before < window.not_after)?;
-    Some(NewGrant {
-        name: request.name.clone(),
-        request_uid: request.uid.clone(),
-        holder: request.requester.clone(),
-        terms: terms.clone(),
-        window,
-        approvals,
-        policy,
-        ground,
-    })
-}
-
 /// The window of a grant made at `now`: from then, or from `startAt` if that is later, and never past
 /// what was asked for. In whole seconds, as the wire has them.
 fn window(terms: &Terms, now: Timestamp) -> Option<Window> {
@@ -217,16 +291,6 @@ fn window(terms: &Terms, now: Timestamp) -> Option<Window> {
     };
     let not_after = whole_second(start.checked_add(terms.duration.span()).ok()?);
     Some(Window { not_before: this_second.max(first_second), not_after })
-}
-
-/// An approval as the request's status lists it.
-fn count(decision: &Decision) -> Counted {
-    Counted {
-        approver: decision.approver.username.clone(),
-        decision_name: decision.name.clone(),
-        decision_uid: decision.uid.clone(),
-        at: whole_second(decision.created_at),
-    }
 }
 
 fn told(what: &str, decision: &Decision) -> String {

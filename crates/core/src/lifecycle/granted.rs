@@ -14,6 +14,7 @@ use crate::{
     lifecycle::{
         ground, identity, mirror,
         observed::{GrantSeen, Observed},
+        review,
         standing::whole_second,
         step::{Plan, Step, Wait},
         tidy,
@@ -61,7 +62,8 @@ pub(super) fn plan(o: &Observed, seen: &GrantSeen, now: Timestamp) -> Plan {
         }
         Stage::Active => plan.wake_at = Some(seen.grant.window.not_after),
         Stage::Over { ended, message, is_written: false } => {
-            plan.must_confirm = matches!(ended.cause, Reason::Drift | Reason::Evidence | Reason::Deleted);
+            plan.must_confirm =
+                matches!(ended.cause, Reason::Drift | Reason::Evidence | Reason::Deleted | Reason::Suspended);
             plan.steps.push(Step::End { ended: ended.clone(), message: message.clone() });
         }
         Stage::Over { is_written: true, .. } if !seen.grant.is_end_confirmed => take_away(seen, &mut plan),
@@ -76,6 +78,7 @@ pub(super) fn plan(o: &Observed, seen: &GrantSeen, now: Timestamp) -> Plan {
     if is_confirmed {
         tidy::finished_grant(o, seen, now, &mut plan);
     }
+    plan.wake_no_later(review::wake_at(o.written.as_ref(), now));
     plan
 }
 
@@ -122,9 +125,10 @@ fn stage(o: &Observed, seen: &GrantSeen, now: Timestamp) -> Stage {
         request: o.request.clone(),
         decisions: o.decisions.clone(),
         policies: Arc::clone(&o.ruled.policies),
+        switches: Arc::clone(&o.ruled.switches),
     };
     if let Err(ended) = grant::stands(grant, &evidence, now) {
-        return over(grant, ended.cause, told(ended.cause), ended.at);
+        return over(grant, ended.cause, why(o, grant, ended.cause), ended.at);
     }
     if let Some(message) = settled_otherwise(o, grant) {
         return over(grant, Reason::Evidence, message, now);
@@ -171,6 +175,15 @@ fn drift(o: &Observed, seen: &GrantSeen) -> Option<String> {
     match (&grant.identity, &seen.parts) {
         (Some(identity), Some(parts)) if grant.is_ready => identity::fault(&grant.terms, &identity.uid, parts),
         _ => None,
+    }
+}
+
+/// Why it is over, in words.
+fn why(o: &Observed, grant: &Grant, cause: Reason) -> String {
+    let thrown = o.ruled.switches.thrown(&grant.terms.role, &o.ruled.policies, grant.policy.as_ref());
+    match (cause, thrown) {
+        (Reason::Suspended, Some(thrown)) => thrown.what,
+        _ => told(cause).to_owned(),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     lifecycle::{
         granted::Stage,
         observed::{GrantSeen, Observed},
+        review,
         standing::{Counted, RequestCondition, RequestStatus, StageSaid, whole_second},
         step::Step,
     },
@@ -15,10 +16,10 @@ use crate::{
 
 /// The write that lets the request's status mirror its grant, unless it does.
 pub(super) fn step(o: &Observed, seen: &GrantSeen, stage: &Stage, is_confirmed: bool, now: Timestamp) -> Option<Step> {
-    o.request.as_ref().filter(|request| !request.is_deleting)?;
+    let request = o.request.as_ref().filter(|request| !request.is_deleting)?;
     let written = o.written.clone().unwrap_or_default();
     if written.complete_since().is_some() {
-        return None;
+        return review::step(o, request, now);
     }
     let grant = &seen.grant;
     let mut status = RequestStatus {
@@ -39,6 +40,7 @@ pub(super) fn step(o: &Observed, seen: &GrantSeen, stage: &Stage, is_confirmed: 
     if let (true, Stage::Over { ended, message, .. }) = (is_confirmed, stage) {
         status.say(RequestCondition::Complete, true, ended.cause, message.clone(), now);
     }
+    review::heed(o, request, &mut status, now);
     (o.written.as_ref() != Some(&status)).then(|| Step::WriteRequest(Box::new(status)))
 }
 

@@ -26,10 +26,12 @@ mod asking;
 mod granted;
 mod ground;
 mod mirror;
+mod review;
 
 mod tidy;
 
 pub use observed::{Acknowledgement, GrantSeen, Grounded, Limits, Observed, Ruled};
+pub use review::Review;
 pub use ruled::question;
 pub use standing::{Counted, RequestCondition, RequestStatus, Said, StageSaid, whole_second};
 pub use step::{NewGrant, Plan, Step, Wait};

@@ -13,6 +13,7 @@ use crate::{
     lifecycle::{identity::Part, standing::RequestStatus},
     policy::{Conditions, Labels, Policies, Unread, Usage},
     request::{Ground, Request},
+    switch::Switches,
 };
 
 /// How long things may take and stay.
@@ -47,11 +48,18 @@ pub struct Ruled {
     pub conditions: Arc<dyn Conditions + Send + Sync>,
     /// What the requester asked for before.
     pub usage: Usage,
+    /// What is suspended.
+    pub switches: Arc<Switches>,
 }
 
 impl Default for Ruled {
     fn default() -> Self {
-        Self { policies: Arc::default(), conditions: Arc::new(Unread), usage: Usage::default() }
+        Self {
+            policies: Arc::default(),
+            conditions: Arc::new(Unread),
+            usage: Usage::default(),
+            switches: Arc::default(),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::{
     lifecycle::{observed::Grounded, observed::Ruled, standing::RequestStatus},
-    policy::{Outcome, Place, PolicyRequest, Ruling, evaluate},
+    policy::{self, Outcome, Place, PolicyRequest, Ruling, evaluate},
     reason::{Reason, Refusal},
     request::{Request, RoleState, TypeScope, Types},
     rules::Rules,
@@ -33,6 +33,14 @@ pub(super) fn outcome(
             Outcome { ruling: Ruling::Deny(refusal), by: None, near: Vec::new() }
         }
     }
+}
+
+/// Who would have been asked, had no rule let glass be broken.
+pub(super) fn skipped(ruled: &Ruled, request: &Request, terms: &Terms, grounded: &Grounded) -> Vec<String> {
+    let asked = question(request, terms, grounded, None);
+    asked.map_or_else(Vec::new, |asked| {
+        policy::skipped(&ruled.policies, &asked, ruled.conditions.as_ref(), request.created_at)
+    })
 }
 
 /// What the policies are asked; `None`: the role could not be seen.
@@ -74,13 +82,12 @@ pub(super) fn patience_seconds(outcome: &Outcome, default_seconds: u32) -> u32 {
 }
 
 /// Why it was granted without people, in words.
-pub(super) fn granted_at_once(outcome: &Outcome, asked_at: Timestamp) -> Option<String> {
+pub(super) fn granted_at_once(outcome: &Outcome, asked_at: Timestamp) -> String {
     match &outcome.ruling {
-        Ruling::Approve => Some(outcome.to_string()),
         Ruling::BreakGlass(terms) => {
             let due = asked_at.checked_add(terms.review_within.span()).unwrap_or(Timestamp::MAX);
-            Some(format!("{outcome}; somebody else reviews it until {due}"))
+            format!("{outcome}; somebody else reviews it until {due}")
         }
-        Ruling::RequireApproval(_) | Ruling::Deny(_) => None,
+        Ruling::Approve | Ruling::RequireApproval(_) | Ruling::Deny(_) => outcome.to_string(),
     }
 }

@@ -1,8 +1,9 @@
 //! What a request's status says, as a value.
 //!
-//! Promises: only three things in it are ever read back as truth: that the
+//! Promises: only four things in it are ever read back as truth: that the
 //! request is complete (then nothing more follows), which grant was made from
-//! it, and that a rule took it in (then limits on use are not judged again).
+//! it, that a rule took it in (then limits on use are not judged again), and
+//! the review that is due after glass was broken.
 //! All else is derived anew, so an edited status gives nobody anything.
 
 use std::collections::BTreeMap;
@@ -10,6 +11,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::{
+    decision::Decision,
+    lifecycle::review::Review,
     phase::{self, Phase},
     policy::Decider,
     reason::{Reason, Refusal},
@@ -22,25 +25,32 @@ use crate::{
 pub enum RequestCondition {
     /// Whether it passed the checks that come before people.
     Evaluated,
+    /// People approved less than was asked for.
+    Narrowed,
     /// Enough people agreed. Never false, never taken back.
     Approved,
     /// Refused. Never false, never taken back.
     Denied,
+    /// Glass was broken, and nobody has reviewed that yet.
+    ReviewDue,
     /// Nothing follows.
     Complete,
 }
 
 impl RequestCondition {
     /// Every one, in order.
-    pub const ALL: [Self; 4] = [Self::Evaluated, Self::Approved, Self::Denied, Self::Complete];
+    pub const ALL: [Self; 6] =
+        [Self::Evaluated, Self::Narrowed, Self::Approved, Self::Denied, Self::ReviewDue, Self::Complete];
 
     /// The name as it stands on the wire.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Evaluated => "Evaluated",
+            Self::Narrowed => "Narrowed",
             Self::Approved => "Approved",
             Self::Denied => "Denied",
+            Self::ReviewDue => "ReviewDue",
             Self::Complete => "Complete",
         }
     }
@@ -72,6 +82,18 @@ pub struct Counted {
     pub at: Timestamp,
 }
 
+impl Counted {
+    /// A decision, as a request's status lists it.
+    pub(crate) fn of(decision: &Decision) -> Self {
+        Self {
+            approver: decision.approver.username.clone(),
+            decision_name: decision.name.clone(),
+            decision_uid: decision.uid.clone(),
+            at: whole_second(decision.created_at),
+        }
+    }
+}
+
 /// One stage, and who counts for it so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StageSaid {
@@ -82,6 +104,9 @@ pub struct StageSaid {
     /// Who counts.
     pub approvals: Vec<Counted>,
 }
+
+/// Kubernetes' own bound on a condition's message: what is written must read back equal.
+const MESSAGE_CHARS_MAX: usize = 4096;
 
 /// The status of an AccessRequest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +123,8 @@ pub struct RequestStatus {
     pub policy: Option<Decider>,
     /// The approvals it takes, and those that count so far.
     pub stages: Vec<StageSaid>,
+    /// The review, where glass was broken.
+    pub review: Option<Review>,
     /// Name and uid of the grant.
     pub grant: Option<(String, String)>,
 }
@@ -111,6 +138,7 @@ impl Default for RequestStatus {
             dropped: Vec::new(),
             policy: None,
             stages: Vec::new(),
+            review: None,
             grant: None,
         }
     }
@@ -127,10 +155,10 @@ impl RequestStatus {
         message: impl Into<String>,
         now: Timestamp,
     ) {
-        let reason = reason.to_string();
+        let (reason, message) = (reason.to_string(), message.into().chars().take(MESSAGE_CHARS_MAX).collect());
         let before = self.conditions.get(&condition).filter(|said| said.is_true == is_true && said.reason == reason);
         let since = before.map_or(whole_second(now), |said| said.since);
-        self.conditions.insert(condition, Said { is_true, reason, message: message.into(), since });
+        self.conditions.insert(condition, Said { is_true, reason, message, since });
     }
 
     /// As it is when the request is refused, for good, before anybody could decide.
@@ -145,7 +173,7 @@ impl RequestStatus {
     /// The request is over without a grant, for good.
     pub(crate) fn close(&mut self, reason: Reason, message: impl Into<String>, now: Timestamp) {
         let message = message.into();
-        self.phase = phase::of_end(reason);
+        self.phase = phase::of_close(reason);
         if self.phase == Phase::Denied {
             self.say(RequestCondition::Denied, true, reason, message.clone(), now);
         }
@@ -156,6 +184,12 @@ impl RequestStatus {
     #[must_use]
     pub fn holds(&self, condition: RequestCondition) -> bool {
         self.conditions.get(&condition).is_some_and(|said| said.is_true)
+    }
+
+    /// Whether a review is due that nobody has made: then nothing of it is removed.
+    #[must_use]
+    pub fn awaits_review(&self) -> bool {
+        self.review.as_ref().is_some_and(|review| review.by.is_none())
     }
 
     /// Since when nothing follows.

@@ -26,6 +26,13 @@ pub struct Plan {
     pub must_confirm: bool,
 }
 
+impl Plan {
+    /// Looks again at that instant, unless earlier anyway.
+    pub(crate) fn wake_no_later(&mut self, at: Option<Timestamp>) {
+        self.wake_at = [self.wake_at, at].into_iter().flatten().min();
+    }
+}
+
 /// What an unfinished end waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {

@@ -44,7 +44,13 @@ pub(super) fn strays(o: &Observed, now: Timestamp, plan: &mut Plan) {
 }
 
 fn leave(o: &Observed, since: Option<Timestamp>, now: Timestamp, plan: &mut Plan, has_grant: bool) {
-    let Some(since) = since else { return };
+    let review = o.written.as_ref().and_then(|written| written.review.as_ref());
+    // The proof of broken glass stays until somebody has reviewed it, and a while from then.
+    let reviewed = match review {
+        Some(review) if review.by.is_none() => return,
+        review => review.and_then(|review| review.by.as_ref()).map(|by| by.at),
+    };
+    let Some(since) = since.max(reviewed) else { return };
     let stay = SignedDuration::from_secs(i64::from(o.limits.retention_seconds));
     let Ok(until) = since.saturating_add(stay) else { return };
     if now < until {

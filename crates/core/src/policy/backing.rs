@@ -9,7 +9,7 @@
 //! asked when the request was made; the deadline bounds what follows.
 
 use super::resources::uncovered;
-use super::stages::{Aliases, State, tally};
+use super::stages::{State, tally};
 use super::subjects::any_matches;
 use super::{Decider, Effect, Policies, PolicyRule};
 use crate::decision::Decision;
@@ -44,7 +44,7 @@ pub fn backs(
         Effect::BreakGlass(_) if request.urgency != Urgency::Critical => Err(Reason::Drift),
         Effect::Approve | Effect::BreakGlass(_) => Ok(()),
         Effect::RequireApproval(approval) => {
-            let standing = tally(approval, request, terms, decisions, &Aliases::default());
+            let standing = tally(approval, request, terms, decisions, policies.aliases());
             let mut counted = standing.stages.iter().flat_map(|stage| &stage.by);
             let is_theirs = counted.all(|decision| approvals.contains(&decision.uid.as_str()));
             (standing.state == State::Approved && is_theirs).then_some(()).ok_or(Reason::Evidence)

@@ -36,6 +36,7 @@ impl PolicyRule {
         put("maxPending", json!(self.limits.max_pending));
         put("cooldown", seconds(self.limits.cooldown));
         put("dailyTotal", seconds(self.limits.daily_total));
+        put("maxUnreviewed", json!(self.limits.max_unreviewed));
         put("effect", effect(&self.effect));
         Digest::of(&canonical_json(&Value::Object(object)))
     }

@@ -13,6 +13,7 @@ use super::fit::{Fit, Misses, compare};
 use super::{Approval, BreakGlass, Effect, Policies, Policy, PolicyRequest, PolicyRule, usage};
 use crate::digest::Digest;
 use crate::reason::{Reason, Refusal};
+use crate::switch::Switch;
 
 /// The language of conditions, brought by the caller.
 pub trait Conditions: std::fmt::Debug {
@@ -78,10 +79,35 @@ pub fn evaluate(policies: &Policies, request: &PolicyRequest, conditions: &dyn C
     if policies.is_empty() {
         return Outcome { ruling: Ruling::RequireApproval(Approval::by_anyone()), by: None, near: Vec::new() };
     }
+    decide(policies, request, conditions, now, &|_| true)
+}
+
+/// Who would have been asked, had no rule let glass be broken: a line for each stage.
+#[must_use]
+pub fn skipped(
+    policies: &Policies,
+    request: &PolicyRequest,
+    conditions: &dyn Conditions,
+    now: Timestamp,
+) -> Vec<String> {
+    let otherwise = decide(policies, request, conditions, now, &|rule| !matches!(rule.effect, Effect::BreakGlass(_)));
+    match otherwise.ruling {
+        Ruling::RequireApproval(approval) => approval.stages.iter().map(ToString::to_string).collect(),
+        Ruling::Approve | Ruling::BreakGlass(_) | Ruling::Deny(_) => Vec::new(),
+    }
+}
+
+fn decide(
+    policies: &Policies,
+    request: &PolicyRequest,
+    conditions: &dyn Conditions,
+    now: Timestamp,
+    is_meant: &dyn Fn(&PolicyRule) -> bool,
+) -> Outcome {
     let rules = policies.about(&request.role);
     let mut missed = Vec::new();
     let denials = rules.iter().filter(|(_, rule)| rule.is_deny());
-    let others = rules.iter().filter(|(_, rule)| !rule.is_deny());
+    let others = rules.iter().filter(|(_, rule)| !rule.is_deny() && is_meant(rule));
     for (policy, rule) in denials.chain(others) {
         match judge(policy, rule, request, conditions, now) {
             Judged::Decides(ruling) => {
@@ -133,7 +159,7 @@ fn judge(
             return deny(Reason::ConditionFailed, format!("the condition of {named} fails: {why}; tell its author"));
         }
     }
-    if policy.is_suspended && !rule.is_deny() {
+    if policy.switch != Switch::Off && !rule.is_deny() {
         return deny(Reason::Suspended, format!("policy `{}` is suspended; ask its author", policy.name));
     }
     if let Effect::Deny { message } = &rule.effect {

@@ -59,6 +59,14 @@ fn rule_findings(rule: &PolicyRule, add: &mut dyn FnMut(&str, String)) {
             add(".schedule", format!("a window from {} to itself is none; leave both out for all day", window.from));
         }
     }
+    if matches!(rule.effect, Effect::BreakGlass(_)) {
+        if rule.names_every_role() {
+            add(".roles", "`*` is every role; name those for which glass may be broken".to_owned());
+        }
+        if rule.limits.max_duration.is_none() {
+            add(".limits.maxDuration", "is missing; broken glass takes a cap of its own".to_owned());
+        }
+    }
     if let Effect::RequireApproval(approval) = &rule.effect {
         let mut names = BTreeSet::new();
         if approval.stages.is_empty() {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::stages::Aliases;
 use super::{Policy, PolicyRule};
 
 /// Every policy of the cluster.
@@ -16,6 +17,8 @@ pub struct Policies {
     by_role: BTreeMap<String, Vec<Place>>,
     /// Places of the rules that name every role.
     of_every_role: Vec<Place>,
+    /// Which usernames are one human, by all policies together.
+    aliases: Aliases,
 }
 
 /// Where a rule stands: policy, then rule.
@@ -39,13 +42,20 @@ impl Policies {
                 }
             }
         }
-        Self { sorted: policies, by_role, of_every_role }
+        let aliases = Aliases::of(policies.iter().flat_map(|policy| &policy.people));
+        Self { sorted: policies, by_role, of_every_role, aliases }
     }
 
     /// Whether there is no policy at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sorted.is_empty()
+    }
+
+    /// Which usernames are one human. A policy that is suspended or faulty still says so.
+    #[must_use]
+    pub fn aliases(&self) -> &Aliases {
+        &self.aliases
     }
 
     /// Every policy, in order.

@@ -11,6 +11,7 @@
 //! let no decision pass without.
 
 mod matching;
+mod narrowing;
 mod people;
 
 use std::fmt;
@@ -24,7 +25,8 @@ use crate::reason::{Reason, Refusal};
 use crate::{length::Length, request::Request, subject::Subject, terms::Terms};
 
 use matching::assign;
-pub use people::Aliases;
+pub use narrowing::{InForce, in_force};
+pub use people::{Aliases, is_one_human};
 
 /// What it takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -288,7 +290,11 @@ impl fmt::Display for Approval {
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let who = if self.approvers.is_empty() { "holders of `approve`".to_owned() } else { listed(&self.approvers) };
-        write!(f, "{} of {who} (stage `{}`)", self.required, self.name)
+        write!(f, "{} of {who}", self.required)?;
+        if let Some(after) = self.escalate_after {
+            write!(f, ", after `{after}` also of {}", listed(&self.escalate_to))?;
+        }
+        write!(f, " (stage `{}`)", self.name)
     }
 }
 

@@ -100,7 +100,7 @@ fn in_namespaces(mut rule: PolicyRule, names: &[&str]) -> PolicyRule {
 
 fn policy(name: &str, priority: i32, rules: Vec<PolicyRule>) -> Policy {
     let uid = format!("uid-{name}");
-    Policy { name: name.into(), uid, generation: 1, priority, is_suspended: false, fault: None, rules }
+    Policy { name: name.into(), uid, generation: 1, priority, switch: Switch::Off, fault: None, people: vec![], rules }
 }
 
 fn decide(policies: Vec<Policy>, request: &PolicyRequest) -> Outcome {
@@ -279,7 +279,7 @@ fn a_policy_with_a_fault_denies_what_it_would_match_without_its_conditions() {
 #[test]
 fn a_suspended_policy_grants_nothing_and_hides_nothing() {
     let mut suspended = policy("s", 5, vec![approve("a"), in_namespaces(deny("no"), &["bank"])]);
-    suspended.is_suspended = true;
+    suspended.switch = Switch::Stop;
     expect(vec![suspended.clone(), policy("p", 0, vec![approve("b")])], &asked(), "a", "Suspended");
     let mut request = asked();
     request.place = places(&[("bank", "")]);
@@ -328,8 +328,22 @@ fn break_glass_takes_urgency_critical_and_no_review_overdue() {
     expect(policies(), &request, "glass", "ReviewOverdue");
 }
 
+#[test]
+fn who_was_skipped_is_who_would_have_been_asked() {
+    let terms = BreakGlass { review_within: length("1d"), reviewers: vec![] };
+    let glass = rule("glass", Effect::BreakGlass(terms));
+    let people = rule("people", Effect::RequireApproval(Approval::by_anyone()));
+    let mut request = asked();
+    request.urgency = Urgency::Critical;
+    let now = "2026-12-07T10:00:00Z".parse().unwrap();
+    let told = |rules| skipped(&Policies::new(vec![policy("p", 0, rules)]), &request, &Unread, now);
+    assert_eq!(told(vec![glass.clone(), people]), ["1 of holders of `approve` (stage `approvers`)"]);
+    assert_eq!(told(vec![glass.clone(), approve("a")]), Vec::<String>::new());
+    assert_eq!(told(vec![glass]), Vec::<String>::new());
+}
+
 fn used(state: UseState) -> Use {
-    Use { policy_uid: "uid-p".into(), rule: "limited".into(), state }
+    Use { policy_uid: "uid-p".into(), rule: "limited".into(), state, is_unreviewed: false }
 }
 
 fn granted(from: &str, to: &str, ended: Option<&str>) -> Use {
@@ -405,10 +419,28 @@ fn limit_cases() -> Vec<(&'static str, Limits, Vec<Use>, &'static str)> {
     ]
 }
 
+fn review_cases() -> Vec<(&'static str, Limits, Vec<Use>, &'static str)> {
+    let none = Limits::default();
+    vec![
+        (
+            "broken glass waits for a review",
+            Limits { max_unreviewed: Some(1), ..none },
+            vec![Use { is_unreviewed: true, ..granted("07:00:00", "07:30:00", None) }],
+            "LimitReached",
+        ),
+        (
+            "broken glass was reviewed",
+            Limits { max_unreviewed: Some(1), ..none },
+            vec![granted("07:00:00", "07:30:00", None)],
+            "Approve",
+        ),
+    ]
+}
+
 #[test]
 fn limits_refuse_and_never_cut() {
     let with = |limits| vec![policy("p", 0, vec![PolicyRule { limits, ..approve("limited") }, approve("fallback")])];
-    for (what, limits, uses, word) in limit_cases() {
+    for (what, limits, uses, word) in limit_cases().into_iter().chain(review_cases()) {
         let mut request = asked();
         request.usage = Some(Usage { uses: uses.clone(), overdue_review: None });
         let outcome = decide(with(limits), &request);

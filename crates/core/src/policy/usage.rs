@@ -26,6 +26,8 @@ pub struct Limits {
     pub cooldown: Option<Length>,
     /// Of all grants within any 24 hours.
     pub daily_total: Option<Length>,
+    /// Broken glass that nobody has reviewed yet, at a time.
+    pub max_unreviewed: Option<u32>,
 }
 
 /// Everything the requester has asked for before, this request not included.
@@ -46,6 +48,8 @@ pub struct Use {
     pub rule: String,
     /// How far it is.
     pub state: UseState,
+    /// Whether glass was broken and nobody has reviewed that yet.
+    pub is_unreviewed: bool,
 }
 
 /// How far an earlier request is.
@@ -78,14 +82,14 @@ pub(super) fn check(
     now: Timestamp,
 ) -> Result<(), Refusal> {
     let limits = &rule.limits;
-    let uses: Vec<UseState> = usage
-        .uses
-        .iter()
-        .filter(|past| past.policy_uid == policy.uid && past.rule == rule.name)
-        .map(|past| past.state)
-        .collect();
+    let of_rule = || usage.uses.iter().filter(|past| past.policy_uid == policy.uid && past.rule == rule.name);
+    let unreviewed = of_rule().filter(|past| past.is_unreviewed).count();
+    let uses: Vec<UseState> = of_rule().map(|past| past.state).collect();
     let rule = format!("rule `{}` of policy `{}`", rule.name, policy.name);
     let refuse = |message: String| Err(Refusal::new(Reason::LimitReached, "", message));
+    if let Some(max) = limits.max_unreviewed.filter(|max| unreviewed >= *max as usize) {
+        return refuse(format!("{rule} lets {max} of your broken glass wait for a review; have one reviewed first"));
+    }
     let pending = uses.iter().filter(|state| matches!(state, UseState::Pending { .. })).count();
     let open = pending + uses.iter().filter(|state| is_open(state, now)).count();
     if let Some(max) = limits.max_pending.filter(|max| pending >= *max as usize) {

@@ -33,7 +33,7 @@ pub const OWN_NAMESPACES: [&str; 2] = ["brevet-system", "brevet-elevations"];
 const NAMESPACES_MAX: usize = 16;
 
 /// Seconds from asking to `startAt` at most.
-const START_AHEAD_SECONDS_MAX: i64 = 30 * 24 * 60 * 60;
+pub(crate) const START_AHEAD_SECONDS_MAX: i64 = 30 * 24 * 60 * 60;
 
 /// Checks a request against the cluster.
 ///

@@ -132,6 +132,7 @@ fn decision() -> Decision {
         requester: "alice".to_owned(),
         approver: person("bob"),
         comment: "go ahead".to_owned(),
+        narrow: None,
     }
 }
 

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that cannot go on fails")]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use brevet_core::{
     decision::{Decision, Verdict},
@@ -16,11 +16,13 @@ use brevet_core::{
         identity::{self, Part, PartKind},
         plan,
     },
+    policy::{Approval, BreakGlass, Effect, Policies, Policy, PolicyRule, SubjectRef},
     request::{Ground, NamespaceState, Request, RoleState, TypeScope, Types, Urgency},
     role::{Delivery, Names, Risk, Role, Scope},
     rules::{Rule, Rules},
     subject::Subject,
-    terms::Terms,
+    switch::{Switch, Switches},
+    terms::{Narrow, Terms},
     window::Window,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -103,6 +105,44 @@ impl World {
             made: 0,
             gave: Vec::new(),
         }
+    }
+
+    /// Alice may break glass, which carol reviews within a day; else anybody approves.
+    pub(crate) fn with_glass() -> Self {
+        let rule = |name: &str, effect| PolicyRule {
+            name: name.to_owned(),
+            subjects: vec![SubjectRef::User("alice".to_owned())],
+            roles: std::iter::once("view-logs".to_owned()).collect(),
+            risks: std::iter::empty().collect(),
+            namespaces: None,
+            resources: Vec::new(),
+            schedule: None,
+            when: None,
+            limits: Default::default(),
+            effect,
+        };
+        let review_within = Length::parse("1d").unwrap();
+        let glass = BreakGlass { review_within, reviewers: vec![SubjectRef::User("carol".to_owned())] };
+        let policy = Policy {
+            name: "shop".to_owned(),
+            uid: "p1".to_owned(),
+            generation: 1,
+            priority: 0,
+            switch: Switch::Off,
+            fault: None,
+            people: Vec::new(),
+            rules: vec![
+                rule("glass", Effect::BreakGlass(glass)),
+                rule("people", Effect::RequireApproval(Approval::by_anyone())),
+            ],
+        };
+        let mut world = Self::new();
+        world.ruled.policies = Arc::new(Policies::new(vec![policy]));
+        world
+    }
+
+    pub(crate) fn suspend(&mut self, cluster: Switch) {
+        self.ruled.switches = Arc::new(Switches { cluster, ..Switches::default() });
     }
 
     pub(crate) fn observe(&self) -> Observed {
@@ -250,7 +290,17 @@ impl World {
             requester: "alice".to_owned(),
             approver: person(who),
             comment: String::new(),
+            narrow: None,
         });
+    }
+
+    /// Approves no more than `duration` of what there is to approve.
+    pub(crate) fn narrow(&mut self, who: &str, duration: &str) {
+        let terms = self.written.as_ref().unwrap().terms.clone().unwrap();
+        let by = Narrow { duration: Some(Length::parse(duration).unwrap()), ..Narrow::default() };
+        let less = terms.narrowed(&by, self.request.as_ref().unwrap().created_at).unwrap();
+        self.decide(who, Verdict::Approve, Some(less.digest()));
+        self.decisions.last_mut().unwrap().narrow = Some(by);
     }
 
     pub(crate) fn digest(&self) -> Option<Digest> {

@@ -132,6 +132,7 @@ impl World {
             requester: request.requester.username.clone(),
             approver: person(who),
             comment: String::new(),
+            narrow: None,
         };
         match how {
             [] => {}

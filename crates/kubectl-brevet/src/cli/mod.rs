@@ -8,12 +8,14 @@
 
 mod ask;
 mod name;
+mod narrow;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use ask::{AskArgs, DeliveryWord, ExplainArgs, RequestArgs, UrgencyWord};
+pub(crate) use narrow::NarrowArgs;
 
 /// Ask for access in Kubernetes, use it for a while, give it back
 #[derive(Debug, Parser)]
@@ -123,9 +125,11 @@ pub(crate) enum Verb {
     /// Approve a request, on exactly the terms shown
     #[command(after_help = "\
 The digest of the terms is computed again from what is shown, so what you see is what you attest.
+With --narrow-… you approve less than was asked for; whoever approved before then approves again.
 
-Example: kubectl brevet approve view-logs-x7k2p --comment 'go ahead'")]
-    Approve(DecideArgs),
+Example: kubectl brevet approve view-logs-x7k2p --comment 'go ahead'
+         kubectl brevet approve view-logs-x7k2p --narrow-for 10m --narrow-pod web-1")]
+    Approve(ApproveArgs),
 
     /// Deny a request
     #[command(after_help = "Example: kubectl brevet deny view-logs-x7k2p --comment 'use the staging cluster'")]
@@ -142,11 +146,16 @@ Returns when the access is confirmed to be gone.
 Example: kubectl brevet release view-logs-x7k2p")]
     Release(ReleaseArgs),
 
-    /// End somebody's access now
-    #[command(after_help = "\
-Returns when the access is confirmed to be gone.
+    /// Record that you have looked at what somebody did after breaking glass
+    #[command(after_help = "Example: kubectl brevet review drain-node-x7k2p --comment 'as described in INC-42'")]
+    Review(DecideArgs),
 
-Example: kubectl brevet revoke view-logs-x7k2p --comment 'incident closed'")]
+    /// End somebody's access now, or that of everybody concerned
+    #[command(after_help = "\
+Returns when the access is confirmed to be gone. The flags that choose several are narrowed by one another.
+
+Example: kubectl brevet revoke view-logs-x7k2p --comment 'incident closed'
+         kubectl brevet revoke --user alice --namespace shop")]
     Revoke(RevokeArgs),
 
     /// Wait until a request is active, or over
@@ -206,7 +215,7 @@ pub(crate) struct ListArgs {
     #[arg(long, conflicts_with = "reviewable")]
     pub(crate) mine: bool,
 
-    /// Only what waits for a decision that you may make
+    /// Only what waits for a decision or a review that you may make
     #[arg(long)]
     pub(crate) reviewable: bool,
 
@@ -230,6 +239,15 @@ pub(crate) struct GetArgs {
 
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApproveArgs {
+    #[command(flatten)]
+    pub(crate) decide: DecideArgs,
+
+    #[command(flatten)]
+    pub(crate) narrow: NarrowArgs,
 }
 
 #[derive(Debug, Args)]
@@ -282,10 +300,31 @@ pub(crate) struct ReleaseArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("several").multiple(true)))]
 pub(crate) struct RevokeArgs {
     /// The request whose access ends
-    #[arg(value_name = "NAME", value_parser = name::read)]
-    pub(crate) name: String,
+    #[arg(value_name = "NAME", value_parser = name::read, required_unless_present = "several", conflicts_with = "several")]
+    pub(crate) name: Option<String>,
+
+    /// Every access by this role
+    #[arg(long, value_name = "ROLE", group = "several", help_heading = "Whose")]
+    pub(crate) role: Option<String>,
+
+    /// Every access of this user
+    #[arg(long, value_name = "NAME", group = "several", help_heading = "Whose")]
+    pub(crate) user: Option<String>,
+
+    /// Every access to this namespace
+    #[arg(short, long, value_name = "NS", group = "several", help_heading = "Whose")]
+    pub(crate) namespace: Option<String>,
+
+    /// Every access that this policy gave
+    #[arg(long, value_name = "NAME", group = "several", help_heading = "Whose")]
+    pub(crate) policy: Option<String>,
+
+    /// Every access that you may end
+    #[arg(long, group = "several", help_heading = "Whose")]
+    pub(crate) all: bool,
 
     /// A word to the holder and to auditors
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]

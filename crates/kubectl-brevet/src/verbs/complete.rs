@@ -113,7 +113,7 @@ fn expected(root: &Command, before: &[String], last: &str) -> Expected {
         _ if !is_first => flags(verb, root),
         "explain" | "request" => Expected::Names(Kind::Role),
         "approve" | "deny" | "withdraw" => Expected::Names(Kind::Request { only_pending: true }),
-        "get" | "release" | "revoke" | "wait" | "use" | "exec" | "shell" => {
+        "get" | "release" | "review" | "revoke" | "wait" | "use" | "exec" | "shell" => {
             Expected::Names(Kind::Request { only_pending: false })
         }
         "completion" => Expected::Words(values(verb.get_positionals().next())),

@@ -1,4 +1,5 @@
-//! `approve`, `deny`, `withdraw`, `release`, `revoke`: one person's acts.
+//! `approve`, `deny`, `withdraw`, `release`: one person's acts, and what `review` and `revoke` share
+//! with them.
 //!
 //! Promises: approve and deny attest the digest of what was shown; approve, deny and revoke ask on a
 //! terminal and need `--yes` elsewhere; release and revoke return when the end is confirmed.
@@ -6,17 +7,20 @@
 use std::time::Duration;
 
 use brevet_api::sessions::Request;
-use brevet_api::{AccessDecision, AccessDecisionSpec, ClaimedTerms, ObjectRef, Phase, SubjectBlock, Verdict};
+use brevet_api::{
+    AccessDecision, AccessDecisionSpec, ClaimedTerms, NarrowBlock, ObjectRef, Phase, StageStatus, SubjectBlock,
+    Verdict, border,
+};
 use kube::api::{ObjectMeta, PostParams};
-use owo_colors::OwoColorize as _;
 use tokio::time::Instant;
 
 use super::{Code, DONE};
+use crate::asked;
 use crate::attest::attest;
-use crate::cli::{DecideArgs, ReleaseArgs, RevokeArgs, WithdrawArgs};
+use crate::cli::{ApproveArgs, DecideArgs, ReleaseArgs, WithdrawArgs};
 use crate::clock::now;
 use crate::cluster::{Cluster, call};
-use crate::entry::{Entry, is_answered, is_over, namespaces, phase};
+use crate::entry::{Entry, is_answered, is_over, phase};
 use crate::follow::{self, Awaited};
 use crate::plain::plain;
 use crate::problem::Problem;
@@ -25,16 +29,22 @@ use crate::{outcome, print, spans};
 /// The longest comment (design §4).
 const COMMENT_CHARS_MAX: usize = 1024;
 
-pub(super) async fn approve(cluster: &Cluster, args: &DecideArgs) -> anyhow::Result<Code> {
-    decide(cluster, args, Verdict::Approve).await
+pub(super) async fn approve(cluster: &Cluster, args: &ApproveArgs) -> anyhow::Result<Code> {
+    let narrow = asked::narrowed(&args.narrow)?;
+    decide(cluster, &args.decide, Verdict::Approve, narrow).await
 }
 
 pub(super) async fn deny(cluster: &Cluster, args: &DecideArgs) -> anyhow::Result<Code> {
-    decide(cluster, args, Verdict::Deny).await
+    decide(cluster, args, Verdict::Deny, None).await
 }
 
 /// Shows the terms, asks, and attests exactly what was shown.
-async fn decide(cluster: &Cluster, args: &DecideArgs, verdict: Verdict) -> anyhow::Result<Code> {
+async fn decide(
+    cluster: &Cluster,
+    args: &DecideArgs,
+    verdict: Verdict,
+    narrow: Option<NarrowBlock>,
+) -> anyhow::Result<Code> {
     let patience = patience(&args.timeout)?;
     check_comment(&args.comment)?;
     let request = evaluated(cluster, &args.name).await?;
@@ -46,34 +56,69 @@ async fn decide(cluster: &Cluster, args: &DecideArgs, verdict: Verdict) -> anyho
             .next(format!("ask somebody else: kubectl brevet approve {}", args.name))
             .into());
     }
-    let attested = attest(&request)?;
+    let mut attested = attest(&request)?;
+    if let Some(block) = &narrow {
+        let by = border::narrow(block)
+            .map_err(|refusal| Problem::from_refusal("what is to be left cannot be read".to_owned(), &refusal))?;
+        attested = attested.narrowed(&by)?;
+    }
     // Not part of the terms, so nothing depends on whether it can be read.
     let role = cluster.roles().get(&attested.terms().role).await.ok();
     print::say(&attested.sheet(role.as_ref(), now()));
     let act = if verdict == Verdict::Approve { "Approve exactly these terms?" } else { "Deny this request?" };
     confirm(args.yes, act)?;
-    let terms = attested.terms();
-    let claims = ClaimedTerms {
-        digest: Some(attested.digest.clone()),
-        role: terms.role.clone(),
-        namespaces: terms.namespaces.clone(),
-        requester: terms.requester.clone(),
-    };
-    record(cluster, &request, verdict, claims, me, &args.comment).await?;
+    let terms = ClaimedTerms { digest: Some(attested.digest.clone()), ..claims(&request) };
+    let spec = decision(&request, verdict, terms, me, &args.comment);
+    let uid = record(cluster, &request, AccessDecisionSpec { narrow, ..spec }).await?;
+    let is_done = |request: &Request| is_answered(request, now()) || left(request, &uid).is_some();
+    let seen = settle(cluster, &request, patience, is_done).await?;
+    told(&args.name, verdict, &uid, seen)
+}
+
+/// What came of the decision.
+fn told(name: &str, verdict: Verdict, uid: &str, seen: Option<Entry>) -> anyhow::Result<Code> {
     let word = if verdict == Verdict::Approve { "approved" } else { "denied" };
-    let seen = settle(cluster, &request, patience, |request| is_answered(request, now())).await?;
     match seen {
+        Some(entry) if left(&entry.request, uid).is_some() => {
+            let (have, of) = counted(stages(&entry.request));
+            print::result(&format!("{word}: {name}, {have} of {of}"))?;
+            print::say(&format!("still needed: {}", left(&entry.request, uid).unwrap_or_default()));
+        }
         Some(entry) if took_effect(verdict, entry.phase()) => {
-            print::result(&format!("{word}: {}{}", args.name, until(&entry)))?
+            print::result(&format!("{word}: {name}{}", until(&entry)))?
         }
         // A decision that lost a race, or that the controller did not count.
         Some(entry) => return Err(outcome::not_granted(&entry).into()),
         None => {
-            print::result(&format!("{word}: {}", args.name))?;
-            print::say(&format!("it is recorded and takes effect soon; see: kubectl brevet get {}", args.name));
+            print::result(&format!("{word}: {name}"))?;
+            print::say(&format!("it is recorded and takes effect soon; see: kubectl brevet get {name}"));
         }
     }
     Ok(DONE)
+}
+
+fn stages(request: &Request) -> &[StageStatus] {
+    request.status.as_ref().map(|status| status.stages.as_slice()).unwrap_or_default()
+}
+
+/// How many approvals there are, and how many it takes.
+fn counted(stages: &[StageStatus]) -> (usize, usize) {
+    let have = stages.iter().map(|stage| stage.approvals.len()).sum();
+    (have, stages.iter().map(|stage| stage.required as usize).sum())
+}
+
+/// What a waiting request lacks although that decision counts, in words.
+fn left(request: &Request, decision_uid: &str) -> Option<String> {
+    let stages = stages(request);
+    let counts = stages.iter().flat_map(|stage| &stage.approvals).any(|approval| approval.decision.uid == decision_uid);
+    let (have, of) = counted(stages);
+    (phase(request) == Phase::Pending && counts && have < of).then(|| {
+        let lacks = |stage: &StageStatus| {
+            let lacking = (stage.required as usize).saturating_sub(stage.approvals.len());
+            (lacking > 0).then(|| format!("{lacking} of {}", plain(&stage.name)))
+        };
+        stages.iter().filter_map(lacks).collect::<Vec<_>>().join(", ")
+    })
 }
 
 fn took_effect(verdict: Verdict, phase: Phase) -> bool {
@@ -141,7 +186,7 @@ pub(super) async fn withdraw(cluster: &Cluster, args: &WithdrawArgs) -> anyhow::
         }
         _ => undecided(&request)?,
     }
-    record(cluster, &request, Verdict::Withdraw, claims(&request), me, &args.comment).await?;
+    take_away(cluster, &request, Verdict::Withdraw, me, &args.comment).await?;
     let seen = settle(cluster, &request, patience, |request| is_over(phase(request))).await?;
     confirmed(name, "withdrawn", seen, patience)
 }
@@ -158,32 +203,13 @@ pub(super) async fn release(cluster: &Cluster, args: &ReleaseArgs) -> anyhow::Re
             .next(format!("end it: kubectl brevet revoke {name}"))
             .into());
     }
-    record(cluster, &request, Verdict::Revoke, claims(&request), me, &args.comment).await?;
+    take_away(cluster, &request, Verdict::Revoke, me, &args.comment).await?;
     let seen = settle(cluster, &request, patience, |request| is_over(phase(request))).await?;
     confirmed(name, "released", seen, patience)
 }
 
-pub(super) async fn revoke(cluster: &Cluster, args: &RevokeArgs) -> anyhow::Result<Code> {
-    let patience = patience(&args.timeout)?;
-    check_comment(&args.comment)?;
-    let request = in_force(cluster, &args.name).await?;
-    let me = cluster.who().await?;
-    let spec = &request.spec;
-    print::say(&format!(
-        "{} holds {} in {}: {}",
-        plain(&spec.requester.username).bold(),
-        plain(&spec.role).bold(),
-        namespaces(&spec.namespaces),
-        plain(&spec.justification)
-    ));
-    confirm(args.yes, "End this access now?")?;
-    record(cluster, &request, Verdict::Revoke, claims(&request), me, &args.comment).await?;
-    let seen = settle(cluster, &request, patience, |request| is_over(phase(request))).await?;
-    confirmed(&args.name, "revoked", seen, patience)
-}
-
 /// A request whose access is in force, or about to be.
-async fn in_force(cluster: &Cluster, name: &str) -> Result<Request, Problem> {
+pub(super) async fn in_force(cluster: &Cluster, name: &str) -> Result<Request, Problem> {
     let request = cluster.request(name).await?;
     match phase(&request) {
         Phase::Active | Phase::Approved | Phase::Revoking => Ok(request),
@@ -196,8 +222,8 @@ async fn in_force(cluster: &Cluster, name: &str) -> Result<Request, Problem> {
     }
 }
 
-/// Withdraw and Revoke need no digest: they take away only.
-fn claims(request: &Request) -> ClaimedTerms {
+/// What a decision says of the request.
+pub(super) fn claims(request: &Request) -> ClaimedTerms {
     ClaimedTerms {
         digest: None,
         role: request.spec.role.clone(),
@@ -206,40 +232,50 @@ fn claims(request: &Request) -> ClaimedTerms {
     }
 }
 
-async fn record(
-    cluster: &Cluster,
+pub(super) fn decision(
     request: &Request,
     verdict: Verdict,
     terms: ClaimedTerms,
     approver: SubjectBlock,
     comment: &str,
-) -> Result<(), Problem> {
+) -> AccessDecisionSpec {
     let name = request.metadata.name.clone().unwrap_or_default();
     let uid = request.metadata.uid.clone().unwrap_or_default();
-    let mut decision = AccessDecision::new(
-        "",
-        AccessDecisionSpec {
-            verdict,
-            request: ObjectRef { name: name.clone(), uid },
-            terms,
-            approver,
-            comment: comment.to_owned(),
-        },
-    );
-    // A name and nothing else: admission refuses any other metadata.
-    decision.metadata = ObjectMeta { generate_name: Some(format!("{name}-")), ..ObjectMeta::default() };
-    let verb = match verdict {
+    let request = ObjectRef { name, uid };
+    AccessDecisionSpec { verdict, request, terms, narrow: None, approver, comment: comment.to_owned() }
+}
+
+/// Creates the decision; returns its uid.
+pub(super) async fn record(cluster: &Cluster, request: &Request, spec: AccessDecisionSpec) -> Result<String, Problem> {
+    let name = request.metadata.name.clone().unwrap_or_default();
+    let verb = match spec.verdict {
         Verdict::Approve => "approve",
         Verdict::Deny => "deny",
         Verdict::Withdraw => "withdraw",
         Verdict::Revoke => "revoke",
+        Verdict::Review => "review",
     };
-    call(&format!("{verb} `{name}`"), cluster.new_decisions().create(&PostParams::default(), &decision)).await?;
-    Ok(())
+    let mut decision = AccessDecision::new("", spec);
+    // A name and nothing else: admission refuses any other metadata.
+    decision.metadata = ObjectMeta { generate_name: Some(format!("{name}-")), ..ObjectMeta::default() };
+    let made =
+        call(&format!("{verb} `{name}`"), cluster.new_decisions().create(&PostParams::default(), &decision)).await?;
+    Ok(made.metadata.uid.unwrap_or_default())
+}
+
+/// Takes away; no digest is needed for that.
+pub(super) async fn take_away(
+    cluster: &Cluster,
+    request: &Request,
+    verdict: Verdict,
+    me: SubjectBlock,
+    comment: &str,
+) -> Result<(), Problem> {
+    record(cluster, request, decision(request, verdict, claims(request), me, comment)).await.map(drop)
 }
 
 /// Waits until the decision shows in the view; `None` when it does not in time.
-async fn settle(
+pub(super) async fn settle(
     cluster: &Cluster,
     request: &Request,
     patience: Duration,
@@ -263,7 +299,7 @@ async fn settle(
 }
 
 /// The end of an access, confirmed; or a failure that says that it is not, yet.
-fn confirmed(name: &str, word: &str, seen: Option<Entry>, patience: Duration) -> anyhow::Result<Code> {
+pub(super) fn confirmed(name: &str, word: &str, seen: Option<Entry>, patience: Duration) -> anyhow::Result<Code> {
     let Some(entry) = seen else {
         if patience.is_zero() {
             print::result(&format!("{word}: {name}"))?;
@@ -281,7 +317,7 @@ fn confirmed(name: &str, word: &str, seen: Option<Entry>, patience: Duration) ->
 }
 
 /// Asks on a terminal; elsewhere `--yes` must have been said.
-fn confirm(yes: bool, question: &str) -> anyhow::Result<()> {
+pub(super) fn confirm(yes: bool, question: &str) -> anyhow::Result<()> {
     if yes {
         return Ok(());
     }
@@ -296,7 +332,7 @@ fn confirm(yes: bool, question: &str) -> anyhow::Result<()> {
     Err(Problem::refused("nothing was decided").into())
 }
 
-fn patience(timeout: &str) -> Result<Duration, Problem> {
+pub(super) fn patience(timeout: &str) -> Result<Duration, Problem> {
     // No length of core's is empty; here it means not to wait.
     if timeout == "0" || timeout == "0s" {
         return Ok(Duration::ZERO);
@@ -304,7 +340,7 @@ fn patience(timeout: &str) -> Result<Duration, Problem> {
     crate::prepare::read_length("--timeout", timeout).map(|length| Duration::from_secs(length.seconds().into()))
 }
 
-fn check_comment(comment: &str) -> Result<(), Problem> {
+pub(super) fn check_comment(comment: &str) -> Result<(), Problem> {
     let chars = comment.chars().count();
     if chars <= COMMENT_CHARS_MAX {
         return Ok(());

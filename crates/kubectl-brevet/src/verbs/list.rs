@@ -48,7 +48,8 @@ async fn chosen(
     }
     if args.reviewable {
         let me = cluster.who().await?;
-        entries.retain(|entry| entry.phase() == Phase::Pending && entry.request.spec.requester.username != me.username);
+        entries.retain(|entry| entry.phase() == Phase::Pending || entry.awaits_review());
+        entries.retain(|entry| entry.request.spec.requester.username != me.username);
         let mut rights = Rights::default();
         let mut kept = Vec::new();
         for entry in entries {

@@ -12,6 +12,8 @@ mod enter;
 mod explain;
 mod list;
 mod request;
+mod review;
+mod revoke;
 mod roles;
 mod show;
 mod version;
@@ -41,7 +43,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Code> {
         Verb::Deny(args) => decide::deny(&reach(&global).await?, &args).await,
         Verb::Withdraw(args) => decide::withdraw(&reach(&global).await?, &args).await,
         Verb::Release(args) => decide::release(&reach(&global).await?, &args).await,
-        Verb::Revoke(args) => decide::revoke(&reach(&global).await?, &args).await,
+        Verb::Review(args) => review::run(&reach(&global).await?, &args).await,
+        Verb::Revoke(args) => revoke::run(&reach(&global).await?, &args).await,
         Verb::Wait(args) => wait::run(&reach(&global).await?, &args).await,
         Verb::Use(args) => enter::use_grant(&reach(&global).await?, &args).await,
         Verb::Exec(args) => enter::exec(&reach(&global).await?, &args).await,

@@ -8,10 +8,10 @@ use super::{Code, DONE};
 use crate::cli::{Format, GetArgs};
 use crate::clock::now;
 use crate::cluster::Cluster;
-use crate::entry::{Entry, namespaces};
+use crate::entry::{Entry, namespaces, review};
 use crate::plain::plain;
 use crate::print;
-use crate::sheet::{dropped_lines, line, rules_table};
+use crate::sheet::{dropped_lines, line, review_lines, rules_table};
 use crate::spans;
 
 pub(super) async fn run(cluster: &Cluster, args: &GetArgs) -> anyhow::Result<Code> {
@@ -35,7 +35,7 @@ fn page(entry: &Entry, wide: bool, now: Timestamp) -> String {
         line("Phase", &phase(entry, now)),
         line("Requester", &requester(entry, wide)),
         line("Role", &plain(&spec.role)),
-        line("Where", &namespaces(&spec.namespaces)),
+        line("Where", &namespaces(where_(entry))),
         line("Reason", &plain(&spec.justification)),
     ];
     if let Some(ticket) = &spec.ticket {
@@ -48,6 +48,8 @@ fn page(entry: &Entry, wide: bool, now: Timestamp) -> String {
     if let Some(terms) = &status.terms {
         lines.push(line("For", &plain(&terms.duration)));
         lines.push(line("Delivery", terms.delivery.as_str()));
+        let narrowed = status.conditions.iter().filter(|condition| condition.type_ == "Narrowed");
+        lines.extend(narrowed.map(|condition| line("Narrowed", &plain(&condition.message))));
         lines.push(String::new());
         lines.push(rules_table("It gives", terms));
         lines.extend(dropped_lines(&status.dropped));
@@ -56,10 +58,17 @@ fn page(entry: &Entry, wide: bool, now: Timestamp) -> String {
         }
     }
     lines.extend(approvals(entry));
+    lines.extend(review(&entry.request).into_iter().flat_map(|review| review_lines(review, now)));
     lines.push(String::new());
     lines.push("History:".to_owned());
     lines.extend(history(entry).into_iter().map(|(at, what)| format!("  {}   {what}", spans::utc(at))));
     lines.join("\n")
+}
+
+/// The namespaces of the terms, which may have been narrowed; before there are any, those asked for.
+fn where_(entry: &Entry) -> &[String] {
+    let terms = entry.request.status.as_ref().and_then(|status| status.terms.as_ref());
+    terms.map_or(&entry.request.spec.namespaces, |terms| &terms.namespaces)
 }
 
 fn phase(entry: &Entry, now: Timestamp) -> String {

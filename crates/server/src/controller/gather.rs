@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use brevet_api::{AccessDecision, AccessGrant, AccessPolicy, AccessRequest};
+use brevet_api::{AccessDecision, AccessGrant, AccessPolicy, AccessRequest, AccessRole, AccessSwitch};
 use brevet_core::{
     decision::Decision,
     grant::{Grant, IdentityRef},
@@ -22,6 +22,7 @@ use brevet_core::{
     policy::{Policies, Usage, Use, UseState},
     reason::Refusal,
     request::{NamespaceState, Request, RoleState, Types},
+    switch::Switches,
 };
 use futures::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -33,13 +34,14 @@ use kube::{Api, Client, ResourceExt, api::ListParams};
 
 use super::{
     identities::Identities,
-    index::{Index, SeenGrant, Tables},
+    index::{Index, SeenGrant, SeenRequest, Tables},
     parts::{self, Found, PartObject},
     wire,
 };
 use crate::{
     call::{self, CallError},
     ground::{self, Born, Place},
+    switches::{self, CLUSTER},
 };
 
 /// A Lease not renewed for so long is of a dead replica; 30 s after its last contact it has cut its
@@ -98,6 +100,7 @@ impl Gatherer {
             }
         }
         case.observed.ruled.policies = self.policies().await?;
+        case.observed.ruled.switches = self.switches(&case).await?;
         case.observed.decisions = self.decisions(&case).await?;
         let asked = case.observed.request.as_ref().map(|r| (r.role.clone(), r.namespaces.clone()));
         let given =
@@ -132,6 +135,20 @@ impl Gatherer {
         let listed = call::within(call::CALL_TIMEOUT, api.list(&ListParams::default())).await?;
         let book = Arc::clone(&self.index.read().book);
         Ok(Arc::new(Policies::new(listed.items.iter().map(|object| book.read(object)).collect())))
+    }
+
+    /// The switches that concern the case, as they are now.
+    async fn switches(&self, case: &Case) -> Result<Arc<Switches>, CallError> {
+        let cluster = call::read(&Api::<AccessSwitch>::all(self.client.clone()), CLUSTER).await?;
+        let (cluster, words) = cluster.as_ref().map_or_else(Default::default, switches::read_cluster);
+        let asked = case.observed.request.as_ref().map(|request| request.role.clone());
+        let given = case.observed.grant.as_ref().map(|seen| seen.grant.terms.role.clone());
+        let mut roles = BTreeMap::new();
+        if let Some(name) = given.or(asked) {
+            let role = call::read(&Api::<AccessRole>::all(self.client.clone()), &name).await?;
+            roles.insert(name, role.as_ref().map(switches::of_role).unwrap_or_default());
+        }
+        Ok(Arc::new(Switches { cluster, words, roles }))
     }
 
     /// The decisions that the watches know or the grant names, as they are now.
@@ -188,6 +205,7 @@ impl Gatherer {
                 policies: tables.book.policies(),
                 conditions: tables.book.conditions(),
                 usage: readable.as_ref().map(|request| usage(&tables, request)).unwrap_or_default(),
+                switches: tables.switches.switches(),
             },
             joinable: seen.and_then(|seen| self.joinable(&tables, seen, now)),
             request: readable,
@@ -249,18 +267,26 @@ impl Gatherer {
 
 /// What the requester asked for before by rules, `request` not included.
 fn usage(tables: &Tables, request: &Request) -> Usage {
-    let uses = tables.requests_of(&request.requester.username).filter_map(|seen| {
-        let (other, written) = (seen.read.as_ref().ok()?, seen.written.as_ref()?);
-        let by = written.policy.as_ref().filter(|_| other.uid != request.uid)?;
-        let grant = tables.grants.get(&other.uid).and_then(|all| all.values().next());
+    let others =
+        || tables.requests_of(&request.requester.username).filter(|seen| seen.uid().as_ref() != Some(&request.uid));
+    let uses = others().filter_map(|seen| {
+        let written = seen.written.as_ref()?;
+        let by = written.policy.as_ref()?;
+        let grant = seen.uid().and_then(|uid| tables.grants.get(&uid)).and_then(|all| all.values().next());
         let state = match grant.and_then(|seen| seen.read.as_ref().ok()) {
             Some(grant) => UseState::Granted { window: grant.window, ended_at: grant.ended.as_ref().map(|end| end.at) },
             None if seen.is_open() => UseState::Pending { duration: written.terms.as_ref()?.duration },
             None => return None,
         };
-        Some(Use { policy_uid: by.uid.clone(), rule: by.rule.clone(), state })
+        Some(Use { policy_uid: by.uid.clone(), rule: by.rule.clone(), state, is_unreviewed: written.awaits_review() })
     });
-    Usage { uses: uses.collect(), overdue_review: None }
+    // As of when it was asked: the mere passing of time changes no answer.
+    let is_overdue = |seen: &&SeenRequest| {
+        let review = seen.written.as_ref().and_then(|written| written.review.as_ref());
+        review.is_some_and(|review| review.is_overdue(request.created_at))
+    };
+    let overdue_review = others().find(is_overdue).map(|seen| seen.object.name_any());
+    Usage { uses: uses.collect(), overdue_review }
 }
 
 fn is_name_taken(tables: &Tables, key: &str, name: &str) -> bool {

@@ -26,7 +26,7 @@ use kube::ResourceExt;
 use tokio::time::Instant;
 
 use super::{parts::Found, queue::Key, wire};
-use crate::{ground::Born, policies::Book};
+use crate::{ground::Born, policies::Book, switches::Switchboard};
 
 /// Uids remembered as removed. An answer is under way for seconds at most.
 const GONE_MAX: usize = 10_000;
@@ -43,6 +43,11 @@ pub(super) struct SeenRequest {
 }
 
 impl SeenRequest {
+    /// The object's uid.
+    pub(super) fn uid(&self) -> Option<String> {
+        self.object.uid()
+    }
+
     /// Whether something may still come of it.
     pub(super) fn is_open(&self) -> bool {
         self.written.as_ref().is_none_or(|written| written.complete_since().is_none())
@@ -100,6 +105,7 @@ pub(super) struct Tables {
     /// By name, for writing their status.
     pub(super) policies: HashMap<String, Arc<AccessPolicy>>,
     pub(super) book: Arc<Book>,
+    pub(super) switches: Arc<Switchboard>,
     pub(super) cluster_roles: HashMap<String, Arc<ClusterRole>>,
     pub(super) namespaces: HashMap<String, SeenNamespace>,
     pub(super) gateways: HashMap<String, Gateway>,

@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, pin::pin, sync::Arc};
 
-use brevet_api::{AccessDecision, AccessGrant, AccessPolicy, AccessRequest, AccessRole};
+use brevet_api::{AccessDecision, AccessGrant, AccessPolicy, AccessRequest, AccessRole, AccessSwitch};
 use brevet_core::decision::Decision;
 use futures::StreamExt as _;
 use k8s_openapi::{
@@ -33,7 +33,7 @@ use super::{
     parts::{self, IDENTITY_LABEL, PartObject},
     queue::{Key, Queue},
 };
-use crate::{call, ground};
+use crate::{call, ground, switches::CLUSTER};
 
 /// The label of gateway Leases.
 const GATEWAY_LABEL: &str = "brevet.dev/role=gateway";
@@ -44,7 +44,7 @@ const WATCH_SECONDS: u32 = 60;
 /// How long a connection may be silent: a watch that is only believed to be open shows by then.
 pub(super) const SILENCE_MAX: std::time::Duration = std::time::Duration::from_secs(75);
 /// How many kinds are watched.
-pub(super) const WATCHES: usize = 13;
+pub(super) const WATCHES: usize = 14;
 
 /// What the watches feed.
 #[derive(Clone)]
@@ -74,6 +74,7 @@ pub(super) fn start(tasks: &mut JoinSet<anyhow::Result<()>>, client: &Client, fe
     tasks.spawn(watch(Api::<AccessGrant>::all(client.clone()), all(), feed.clone()));
     tasks.spawn(watch(Api::<AccessRole>::all(client.clone()), all(), feed.clone()));
     tasks.spawn(watch(Api::<AccessPolicy>::all(client.clone()), all(), feed.clone()));
+    tasks.spawn(watch(Api::<AccessSwitch>::all(client.clone()), all(), feed.clone()));
     // All of them, since any may be a ceiling; those with our label are parts, too.
     tasks.spawn(watch(Api::<ClusterRole>::all(client.clone()), all(), feed.clone()));
     tasks.spawn(watch(Api::<Namespace>::all(client.clone()), all(), feed.clone()));
@@ -185,12 +186,14 @@ impl Row for AccessRole {
     fn put(&self, tables: &mut Tables) -> Vec<Key> {
         let name = self.name_any();
         tables.roles.insert(name.clone(), Arc::new(self.clone()));
+        tables.switches.put_role(self);
         tables.keys_of_roles(|role| role == name)
     }
     fn remove(&self, tables: &mut Tables) -> Vec<Key> {
         let name = self.name_any();
         if tables.roles.get(&name).is_some_and(|known| known.uid() == self.uid()) {
             tables.roles.remove(&name);
+            tables.switches.remove_role(&name);
         }
         tables.keys_of_roles(|role| role == name)
     }
@@ -208,6 +211,23 @@ impl Row for AccessPolicy {
         if tables.policies.get(&self.name_any()).is_some_and(|known| known.uid() == self.uid()) {
             tables.policies.remove(&self.name_any());
         }
+        tables.keys_of_roles(|_| true)
+    }
+}
+
+impl Row for AccessSwitch {
+    fn put(&self, tables: &mut Tables) -> Vec<Key> {
+        if self.name_any() != CLUSTER {
+            return Vec::new();
+        }
+        tables.switches.set_cluster(Some(self));
+        tables.keys_of_roles(|_| true)
+    }
+    fn remove(&self, tables: &mut Tables) -> Vec<Key> {
+        if self.name_any() != CLUSTER {
+            return Vec::new();
+        }
+        tables.switches.set_cluster(None);
         tables.keys_of_roles(|_| true)
     }
 }

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use brevet_api::{
     AccessGrant, AccessGrantSpec, AccessGrantStatus, AccessRequest, AccessRequestStatus, Condition, Dropped,
-    GrantApproval, ObjectRef, Phase, StageApproval, StageStatus, TermsBlock, Time, border,
+    GrantApproval, ObjectRef, Phase, ReviewStatus, StageApproval, StageStatus, TermsBlock, Time, border,
 };
 use brevet_core::{
     grant::{Ended, IdentityRef},
-    lifecycle::{Counted, NewGrant, RequestCondition, RequestStatus, Said, StageSaid},
+    lifecycle::{Counted, NewGrant, RequestCondition, RequestStatus, Review, Said, StageSaid},
     phase, rules,
 };
 use jiff::Timestamp;
@@ -50,6 +50,12 @@ pub(super) fn read_status(object: &AccessRequest) -> Option<RequestStatus> {
         verbs: dropped.verbs.iter().cloned().collect(),
         why: dropped.why.clone(),
     });
+    let review = status.review.as_ref().map(|block| Review {
+        due: block.due.0,
+        reviewers: border::subjects(&block.reviewers),
+        skipped: block.skipped.clone(),
+        by: block.by.as_ref().map(counted),
+    });
     Some(RequestStatus {
         phase: status.phase.map_or(phase::Phase::Pending, Into::into),
         conditions: read_conditions(&status.conditions),
@@ -57,6 +63,7 @@ pub(super) fn read_status(object: &AccessRequest) -> Option<RequestStatus> {
         dropped: dropped.collect(),
         policy,
         stages: stages.collect(),
+        review,
         grant: status.grant.as_ref().map(|grant| (grant.name.clone(), grant.uid.clone())),
     })
 }
@@ -90,6 +97,12 @@ pub(super) fn write_status(status: &RequestStatus) -> AccessRequestStatus {
         required: stage.required,
         approvals: stage.approvals.iter().map(approval).collect(),
     });
+    let review = status.review.as_ref().map(|review| ReviewStatus {
+        due: Time(review.due),
+        reviewers: review.reviewers.iter().map(Into::into).collect(),
+        skipped: review.skipped.clone(),
+        by: review.by.as_ref().map(approval),
+    });
     AccessRequestStatus {
         phase: Some(status.phase.into()),
         conditions: conditions.collect(),
@@ -97,6 +110,7 @@ pub(super) fn write_status(status: &RequestStatus) -> AccessRequestStatus {
         dropped: status.dropped.iter().map(Dropped::from).collect(),
         policy: status.policy.as_ref().map(Into::into),
         stages: stages.collect(),
+        review,
         grant: status.grant.as_ref().map(|(name, uid)| ObjectRef { name: name.clone(), uid: uid.clone() }),
     }
 }

@@ -26,11 +26,16 @@ pub(super) enum Way {
     Decisions,
     /// The watch of AccessPolicies.
     Policies,
+    /// The watch of AccessRoles, for their switches.
+    Roles,
+    /// The watch of AccessSwitches.
+    Switches,
     /// Writing the replica's Lease.
     Lease,
 }
 
-const WAYS: [Way; 5] = [Way::Grants, Way::Requests, Way::Decisions, Way::Policies, Way::Lease];
+const WAYS: [Way; 7] =
+    [Way::Grants, Way::Requests, Way::Decisions, Way::Policies, Way::Roles, Way::Switches, Way::Lease];
 
 /// When each way was last heard.
 #[derive(Debug)]

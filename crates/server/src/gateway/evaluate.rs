@@ -33,19 +33,27 @@ use super::{
     limits,
     reply::{self, Body, Manner},
     rights::{Act, Rights},
+    views::{shelf::Shelf, usage::usage},
 };
-use crate::{clock, ground::Reader, policies::Book};
+use crate::{clock, ground::Reader, policies::Book, switches::Switchboard};
 
 /// Answers questions.
 pub(super) struct Evaluator {
     ground: Reader,
     rights: Rights,
-    book: Arc<Book>,
+    known: Known,
+}
+
+/// What is known without asking.
+pub(super) struct Known {
+    pub(super) book: Arc<Book>,
+    pub(super) switches: Arc<Switchboard>,
+    pub(super) shelf: Arc<Shelf>,
 }
 
 impl Evaluator {
-    pub(super) fn new(client: Client, rights: Rights, book: Arc<Book>) -> Self {
-        Self { ground: Reader::new(client), rights, book }
+    pub(super) fn new(client: Client, rights: Rights, known: Known) -> Self {
+        Self { ground: Reader::new(client), rights, known }
     }
 
     /// The answer to the question in `body`.
@@ -76,7 +84,8 @@ impl Evaluator {
             Err(refusal) => Err(refusal),
             Ok(question) => {
                 let grounded = self.ground.ground(&question.role, &question.namespaces).await;
-                request::check(&question, &grounded.ground, now).map(|proposal| {
+                let admitted = self.known.switches.switches().admit(&question.role);
+                admitted.and_then(|()| request::check(&question, &grounded.ground, now)).map(|proposal| {
                     let outcome = self.outcome(&question, &proposal.terms, &grounded, now);
                     (proposal, outcome)
                 })
@@ -108,10 +117,11 @@ impl Evaluator {
         }
     }
 
-    /// What the policies say. Limits on use are not judged here: nothing has been asked for yet.
+    /// What the policies say, by what the caller has taken until now.
     fn outcome(&self, question: &request::Request, terms: &Terms, grounded: &Grounded, now: Timestamp) -> Outcome {
-        let (policies, conditions) = (self.book.policies(), self.book.conditions());
-        match lifecycle::question(question, terms, grounded, None) {
+        let (policies, conditions) = (self.known.book.policies(), self.known.book.conditions());
+        let used = usage(&self.known.shelf, &question.requester.username, now);
+        match lifecycle::question(question, terms, grounded, Some(used)) {
             Some(asked) => policy::evaluate(&policies, &asked, conditions.as_ref(), now),
             None => {
                 let refusal = Refusal::new(Reason::Stale, "spec.role", "the role could not be seen; ask again");

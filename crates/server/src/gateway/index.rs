@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
 };
 
-use brevet_api::{AccessDecision, AccessGrant, AccessPolicy, AccessRequest};
+use brevet_api::{AccessDecision, AccessGrant, AccessPolicy, AccessRequest, AccessRole, AccessSwitch};
 use brevet_core::{
     decision::Decision,
     grant::{Evidence, Grant},
@@ -35,6 +35,7 @@ use super::{
 use crate::{
     clock,
     policies::{self, Book},
+    switches::{CLUSTER, Switchboard},
 };
 
 /// Everything that is known, by uid.
@@ -59,6 +60,7 @@ pub(super) struct Parts {
     pub(super) tokens: Arc<Tokens>,
     pub(super) shelf: Arc<Shelf>,
     pub(super) book: Arc<Book>,
+    pub(super) switches: Arc<Switchboard>,
     /// Up to which resourceVersion of grants everything has been closed.
     pub(super) acknowledged: watch::Sender<Acknowledged>,
 }
@@ -106,6 +108,8 @@ impl Index {
             Way::Requests => self.take_in_requests(change),
             Way::Decisions => self.take_in_decisions(change),
             Way::Policies => self.take_in_policies(change),
+            Way::Roles => self.take_in_roles(change),
+            Way::Switches => self.take_in_switches(change),
             Way::Lease => 0,
         };
         let version = match (way, change) {
@@ -247,6 +251,47 @@ impl Index {
         self.judge_all()
     }
 
+    fn take_in_roles(&mut self, change: &Change) -> u64 {
+        let switches = Arc::clone(&self.parts.switches);
+        let before = switches.switches();
+        let put = |object: &DynamicObject| match object.clone().try_parse::<AccessRole>() {
+            Ok(role) => switches.put_role(&role),
+            Err(error) => unreadable(object, &error),
+        };
+        match change {
+            Change::All(objects, _) => {
+                switches.forget_roles();
+                objects.iter().for_each(put);
+            }
+            Change::Put(object) => put(object),
+            Change::Gone(object) => switches.remove_role(object.metadata.name.as_deref().unwrap_or_default()),
+            Change::Seen(_) | Change::Alive => return 0,
+        }
+        if *before == *switches.switches() { 0 } else { self.judge_all() }
+    }
+
+    fn take_in_switches(&mut self, change: &Change) -> u64 {
+        let switches = Arc::clone(&self.parts.switches);
+        let is_it = |object: &&DynamicObject| object.metadata.name.as_deref() == Some(CLUSTER);
+        let put = |object: &DynamicObject| match object.clone().try_parse::<AccessSwitch>() {
+            Ok(switch) => switches.set_cluster(Some(&switch)),
+            Err(error) => {
+                unreadable(object, &error);
+                switches.cluster_is_unreadable();
+            }
+        };
+        match change {
+            Change::All(objects, _) => match objects.iter().find(is_it) {
+                Some(object) => put(object),
+                None => switches.set_cluster(None),
+            },
+            Change::Put(object) if is_it(&object) => put(object),
+            Change::Gone(object) if is_it(&object) => switches.set_cluster(None),
+            Change::Put(_) | Change::Gone(_) | Change::Seen(_) | Change::Alive => return 0,
+        }
+        self.judge_all()
+    }
+
     /// The uid of the request it is about.
     fn put_decision(&mut self, object: &DynamicObject) -> Option<String> {
         // One that cannot be read counts for nothing, and its spec cannot have been different before.
@@ -275,6 +320,7 @@ impl Index {
             request: self.requests.get(&grant.request_uid).cloned(),
             decisions: decided.filter_map(|uid| self.decisions.get(uid).cloned()).collect(),
             policies: self.parts.book.policies(),
+            switches: self.parts.switches.switches(),
         };
         match self.parts.table.apply(grant.clone(), &evidence, clock::now()) {
             Ok(()) => 0,
@@ -289,6 +335,11 @@ impl Index {
 
 fn uid(object: &DynamicObject) -> Option<String> {
     object.metadata.uid.clone()
+}
+
+fn unreadable(object: &DynamicObject, error: &impl std::fmt::Display) {
+    let name = object.metadata.name.as_deref().unwrap_or_default();
+    tracing::error!(name, error = %error, "an object cannot be read; it counts for nothing");
 }
 
 /// One that cannot be read is not absent: it lets nobody have anything.
@@ -317,7 +368,7 @@ where
     let typed: K = match object.clone().try_parse() {
         Ok(typed) => typed,
         Err(error) => {
-            tracing::error!(name, error = %error, "an object cannot be read; it counts for nothing");
+            unreadable(object, &error);
             return None;
         }
     };

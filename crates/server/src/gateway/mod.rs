@@ -67,7 +67,7 @@ use self::{
     apiservice::Registration,
     contact::{Contact, Way},
     door::{Door, tls},
-    evaluate::Evaluator,
+    evaluate::{Evaluator, Known},
     forward::Forwarder,
     index::{Acknowledged, Index, Parts},
     lease::ReplicaLease,
@@ -80,7 +80,7 @@ use self::{
     token::Tokens,
     views::{Views, shelf::Shelf},
 };
-use crate::{clock, policies::Book, shared::Shared};
+use crate::{clock, policies::Book, shared::Shared, switches::Switchboard};
 
 /// Where the product's own parts live.
 const SYSTEM: &str = "brevet-system";
@@ -141,6 +141,7 @@ fn start(
     let tokens = Arc::new(Tokens::new(client(), shared.recorder.clone()));
     let shelf = Arc::new(Shelf::new());
     let book = Arc::new(Book::default());
+    let switches = Arc::new(Switchboard::default());
     let rights = Rights::new(client());
     let trust = Arc::new(tls::TrustCell::empty());
     let serving = Serving::new(client(), shared.health.clone());
@@ -148,10 +149,11 @@ fn start(
 
     let forwarder = Forwarder::new(&shared.config, table.clone(), tokens.clone(), streams.clone(), receipts)?;
     let tunnels = forwarder.tunnels();
+    let known = Known { book: book.clone(), switches: switches.clone(), shelf: shelf.clone() };
     let room = Room {
         table: table.clone(),
         views: Arc::new(Views::new(shelf.clone(), rights.clone())),
-        evaluator: Evaluator::new(client(), rights, book.clone()),
+        evaluator: Evaluator::new(client(), rights, known),
         forwarder,
     };
     let acceptor = TlsAcceptor::from(tls::configure(serving.presented(), trust.clone())?);
@@ -163,6 +165,7 @@ fn start(
         tokens,
         shelf,
         book,
+        switches,
         acknowledged,
     });
 
@@ -173,6 +176,8 @@ fn start(
         (Way::Requests, "AccessRequest", "accessrequests"),
         (Way::Decisions, "AccessDecision", "accessdecisions"),
         (Way::Policies, "AccessPolicy", "accesspolicies"),
+        (Way::Roles, "AccessRole", "accessroles"),
+        (Way::Switches, "AccessSwitch", "accessswitches"),
     ] {
         parts.spawn(feed::follow(objects(shared, kind, plural), way, sender.clone(), work.clone()));
     }

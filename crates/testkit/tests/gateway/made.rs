@@ -211,6 +211,7 @@ async fn decision(
         },
         approver: me(&hands.approver).await?,
         comment: String::new(),
+        narrow: None,
     };
     let mut decision = AccessDecision::new("", spec);
     decision.metadata.name = None;

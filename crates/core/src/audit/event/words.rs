@@ -160,7 +160,7 @@ impl From<&Refusal> for RefusalSaid {
     }
 }
 
-wire_words!(Verdict { Approve, Deny, Withdraw, Revoke });
+wire_words!(Verdict { Approve, Deny, Withdraw, Revoke, Review });
 wire_words!(Urgency { Low, Normal, High, Critical });
 wire_words!(Delivery { Gateway, Token });
 wire_words!(PartKind { RoleBinding, ClusterRoleBinding, Role, ClusterRole, Anchor, ServiceAccount });

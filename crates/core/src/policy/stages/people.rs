@@ -3,13 +3,34 @@
 //! Promises: the same username, the same uid, or names declared to be one
 //! human are one, and so on through any chain of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::subject::Subject;
 
 /// Usernames declared to belong to one human: name to human.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Aliases(pub BTreeMap<String, String>);
+
+impl Aliases {
+    /// From sets of usernames that are one human each; sets that share a name are one.
+    #[must_use]
+    pub fn of<'a>(people: impl Iterator<Item = &'a BTreeSet<String>>) -> Self {
+        let mut human: BTreeMap<String, String> = BTreeMap::new();
+        for names in people {
+            let known: BTreeSet<String> = names.iter().filter_map(|name| human.get(name).cloned()).collect();
+            let Some(one) = known.first().or(names.first()).cloned() else { continue };
+            human.values_mut().filter(|other| known.contains(*other)).for_each(|other| other.clone_from(&one));
+            human.extend(names.iter().map(|name| (name.clone(), one.clone())));
+        }
+        Self(human)
+    }
+}
+
+/// Whether two subjects are one human.
+#[must_use]
+pub fn is_one_human(one: &Subject, other: &Subject, aliases: &Aliases) -> bool {
+    matches!(humans([one, other].into_iter(), aliases).as_slice(), [a, b] if a == b)
+}
 
 /// For each subject a number; equal numbers are one human.
 pub(super) fn humans<'a>(subjects: impl Iterator<Item = &'a Subject>, aliases: &Aliases) -> Vec<usize> {
@@ -51,6 +72,17 @@ mod tests {
         let all = [who("alice", "1"), who("bob", ""), who("adm-alice", "2"), who("alice", "2"), who("carol", "")];
         assert_eq!(humans(all.iter(), &Aliases::default()), [0, 1, 0, 0, 4]);
         let aliases = Aliases([("carol".to_owned(), "bob".to_owned())].into());
+        assert!(is_one_human(&who("carol", ""), &who("bob", ""), &aliases));
+        assert!(!is_one_human(&who("carol", ""), &who("alice", ""), &aliases));
         assert_eq!(humans(all.iter(), &aliases), [0, 1, 0, 0, 1]);
+    }
+
+    #[test]
+    fn sets_that_share_a_name_are_one_human() {
+        let set = |names: &[&str]| -> BTreeSet<String> { names.iter().map(|name| (*name).to_owned()).collect() };
+        let all = [set(&["alice", "adm-alice"]), set(&["bob"]), set(&["ci-alice", "x"]), set(&["x", "adm-alice"])];
+        let Aliases(human) = Aliases::of(all.iter());
+        let same = |a: &str, b: &str| human[a] == human[b];
+        assert!(same("alice", "ci-alice") && same("alice", "x") && !same("alice", "bob"));
     }
 }

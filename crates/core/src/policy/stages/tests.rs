@@ -86,6 +86,7 @@ fn decisions(story: &[&str]) -> Vec<Decision> {
             requester: "alice".into(),
             approver: subject(words[1]),
             comment: String::new(),
+            narrow: None,
         }
     };
     story.iter().enumerate().map(read).collect()
@@ -303,4 +304,114 @@ proptest! {
             prop_assert_eq!(before, tell(&all));
         }
     }
+}
+
+/// Rules that can be cut by name.
+fn wide_terms() -> Terms {
+    let set = |word: &str| BTreeSet::from([word.to_owned()]);
+    let rule = crate::rules::Rule {
+        api_groups: set(""),
+        resources: set("pods"),
+        verbs: set("get"),
+        resource_names: BTreeSet::new(),
+    };
+    Terms { rules: Rules::from_iter([rule]), ..terms() }
+}
+
+/// Reads `2 carol narrows 30m to 10m`, `3 bob approves 10m` and `3 bob denies 10m`: which terms they
+/// attest is told by their duration.
+fn narrowings(story: &[&str]) -> Vec<Decision> {
+    let of = |duration: &str| Terms { duration: duration.parse().unwrap(), ..wide_terms() };
+    let read = |(at, line): (usize, &&str)| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let last = words.last().unwrap();
+        let by = crate::terms::Narrow { duration: last.parse().ok(), ..crate::terms::Narrow::default() };
+        Decision {
+            name: format!("d{at}"),
+            uid: format!("d{at}"),
+            digest: Some(of(last).digest()),
+            narrow: (words[2] == "narrows").then_some(by),
+            verdict: if words[2] == "denies" { Verdict::Deny } else { Verdict::Approve },
+            ..decisions(&[&words[..3].join(" ")])[0].clone()
+        }
+    };
+    story.iter().enumerate().map(read).collect()
+}
+
+#[test]
+fn narrowed_terms_are_everybodys_to_attest() {
+    let (parallel, ordered) = (parallel(), ordered());
+    let adm = Aliases([("adm-alice".to_owned(), "alice".to_owned())].into());
+    for (approval, story, expected) in [
+        (&parallel, &["1 bob approves 30m", "2 dave narrows to 10m"][..], "10m: owners ; security dave: Open"),
+        (
+            &parallel,
+            &["1 bob approves 30m", "2 dave narrows to 10m", "3 bob approves 10m", "4 erin approves 10m"],
+            "10m: owners bob; security dave, erin: Approved",
+        ),
+        // The wider terms are attested in vain.
+        (&parallel, &["1 dave narrows to 10m", "2 bob approves 30m"], "10m: owners ; security dave: Open"),
+        // Once more, and never back.
+        (&parallel, &["1 dave narrows to 10m", "2 erin narrows to 5m"], "5m: owners ; security erin: Open"),
+        (&parallel, &["1 dave narrows to 10m", "2 erin narrows to 20m"], "10m: owners ; security dave: Open"),
+        (&parallel, &["1 dave narrows to 40m"], "30m: owners ; security : Open"),
+        // Nothing is cut: an approval like any other.
+        (&parallel, &["1 dave narrows to 30m"], "30m: owners ; security dave: Open"),
+        // Nobody narrows for whom no stage stands, nor the requester under any name.
+        (&parallel, &["1 mallory narrows to 10m"], "30m: owners ; security : Open"),
+        (&parallel, &["1 alice narrows to 10m"], "30m: owners ; security : Open"),
+        (&parallel, &["1 adm-alice narrows to 10m"], "30m: owners ; security : Open"),
+        // Too late: approved or denied as it was.
+        (
+            &parallel,
+            &["1 bob approves 30m", "2 dave approves 30m", "3 erin approves 30m", "4 carol narrows to 10m"],
+            "30m: owners bob; security dave, erin: Approved",
+        ),
+        (&parallel, &["1 bob denies 30m", "2 dave narrows to 10m"], "30m: owners ; security : Denied"),
+        (&parallel, &["1 dave narrows to 10m", "2 bob denies 10m"], "10m: owners ; security dave: Denied"),
+        // Ordered stages begin anew.
+        (
+            &ordered,
+            &["1 bob approves 30m", "2 dave narrows to 10m", "3 bob approves 10m"],
+            "10m: owners bob; security : Open",
+        ),
+        (
+            &ordered,
+            &["1 bob approves 30m", "2 dave narrows to 10m", "3 bob approves 10m", "4 dave approves 10m"],
+            "10m: owners bob; security dave: Approved",
+        ),
+        (&ordered, &["1 bob narrows to 10m", "2 dave approves 10m"], "10m: owners bob; security dave: Approved"),
+    ] {
+        let decisions = narrowings(story);
+        let found = in_force(approval, &request(), &wide_terms(), &decisions, &adm, &|_| true);
+        let standing = tally(approval, &request(), &found.terms, &decisions, &adm);
+        let stage = |filled: &Filled<'_>| {
+            let names: Vec<&str> = filled.by.iter().map(|d| d.approver.username.as_str()).collect();
+            format!("{} {}", filled.name, names.join(", "))
+        };
+        let stages: Vec<String> = standing.stages.iter().map(stage).collect();
+        let state = match standing.state {
+            State::Open => "Open",
+            State::Approved => "Approved",
+            State::Denied(_) => "Denied",
+        };
+        assert_eq!(format!("{}: {}: {state}", found.terms.duration, stages.join("; ")), expected, "{story:?}");
+    }
+}
+
+#[test]
+fn what_the_policies_do_not_allow_takes_no_effect() {
+    let decisions = narrowings(&["1 dave narrows to 10m"]);
+    let found = in_force(&parallel(), &request(), &wide_terms(), &decisions, &Aliases::default(), &|_| false);
+    assert_eq!((found.terms, found.by), (wide_terms(), vec![]));
+}
+
+#[test]
+fn a_stage_says_who_may_decide_later() {
+    let escalates = Stage {
+        escalate_after: "30m".parse().ok(),
+        escalate_to: vec![SubjectRef::Group("managers".into())],
+        ..stage("owners", "owners", 1)
+    };
+    assert_eq!(escalates.to_string(), "1 of group `owners`, after `30m` also of group `managers` (stage `owners`)");
 }

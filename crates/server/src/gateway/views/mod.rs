@@ -9,6 +9,7 @@
 pub(super) mod shelf;
 mod sight;
 mod table;
+pub(super) mod usage;
 mod watching;
 
 use std::sync::Arc;
