@@ -13,9 +13,10 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use kube::config::{Context, Kubeconfig, NamedCluster, NamedContext};
+use kube::config::{Cluster, Context, Kubeconfig, NamedCluster, NamedContext, NamedExtension};
+use serde_json::json;
 
-use crate::origin::{GRANTS_PATH, Origin};
+use crate::origin::{GRANTS_PATH, ORIGIN_EXTENSION, Origin};
 use crate::problem::Problem;
 
 /// The context, the cluster and the file of grant `NAME` are called this.
@@ -23,15 +24,27 @@ pub(crate) fn context_name(grant: &str) -> String {
     format!("brevet-{grant}")
 }
 
+/// Where a grant is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way<'a> {
+    /// At the user's own server, under another path.
+    Aggregated,
+    /// At the gateway's own address, whose certificate is under `ca`, or under a CA of the system.
+    Direct { server: &'a str, ca: Option<&'a Path> },
+}
+
 /// The kubeconfig through which `grant` is used.
-pub(crate) fn through(origin: &Origin, grant: &str, namespace: Option<&str>) -> Result<Kubeconfig, Problem> {
-    let server = origin.cluster.server.as_deref().map(|server| server.trim_end_matches('/')).unwrap_or_default();
-    if server.is_empty() {
-        return Err(Problem::failed(format!("cluster `{}` has no server", origin.context.cluster)));
-    }
+pub(crate) fn through(
+    origin: &Origin,
+    grant: &str,
+    namespace: Option<&str>,
+    way: Way<'_>,
+) -> Result<Kubeconfig, Problem> {
     let name = context_name(grant);
-    let mut cluster = origin.cluster.clone();
-    cluster.server = Some(format!("{server}{GRANTS_PATH}{grant}/proxy"));
+    let cluster = match way {
+        Way::Aggregated => aggregated(origin, grant)?,
+        Way::Direct { server, ca } => direct(origin, grant, server, ca)?,
+    };
     Ok(Kubeconfig {
         api_version: Some("v1".to_owned()),
         kind: Some("Config".to_owned()),
@@ -42,6 +55,7 @@ pub(crate) fn through(origin: &Origin, grant: &str, namespace: Option<&str>) -> 
                 cluster: name.clone(),
                 user: origin.context.user.clone(),
                 namespace: namespace.map(str::to_owned),
+                extensions: (way != Way::Aggregated).then(|| vec![behind(origin)]),
                 ..Context::default()
             }),
             ..NamedContext::default()
@@ -49,6 +63,40 @@ pub(crate) fn through(origin: &Origin, grant: &str, namespace: Option<&str>) -> 
         current_context: Some(name),
         ..Kubeconfig::default()
     })
+}
+
+/// The user's own cluster, every field of it, with the grant's path.
+fn aggregated(origin: &Origin, grant: &str) -> Result<Cluster, Problem> {
+    let server = origin.cluster.server.as_deref().map(|server| server.trim_end_matches('/')).unwrap_or_default();
+    if server.is_empty() {
+        return Err(Problem::failed(format!("cluster `{}` has no server", origin.context.cluster)));
+    }
+    let mut cluster = origin.cluster.clone();
+    cluster.server = Some(format!("{server}{GRANTS_PATH}{grant}/proxy"));
+    Ok(cluster)
+}
+
+/// Another server, with a CA of its own. Only the way to it is the user's own: what
+/// their cluster says of its own certificate means nothing there.
+fn direct(origin: &Origin, grant: &str, server: &str, ca: Option<&Path>) -> Result<Cluster, Problem> {
+    let ca = ca.map(std::path::absolute).transpose();
+    let ca = ca.map_err(|error| Problem::failed("cannot find the CA of the direct address").why(error.to_string()))?;
+    if let Some(missing) = ca.as_ref().filter(|ca| !ca.exists()) {
+        return Err(Problem::failed(format!("there is no file `{}`", missing.display()))
+            .next("name the CA of the direct address: --direct-ca FILE"));
+    }
+    Ok(Cluster {
+        server: Some(format!("{server}/grants/{grant}")),
+        certificate_authority: ca.map(|ca| ca.to_string_lossy().into_owned()),
+        proxy_url: origin.cluster.proxy_url.clone(),
+        disable_compression: origin.cluster.disable_compression,
+        ..Cluster::default()
+    })
+}
+
+/// Says which context is behind the grant's, for verbs that are used inside it.
+fn behind(origin: &Origin) -> NamedExtension {
+    NamedExtension { name: ORIGIN_EXTENSION.to_owned(), extension: json!({"context": origin.context_name}) }
 }
 
 /// Writes `config` as `NAME.yaml` into `folder` and returns where it is.
@@ -186,8 +234,11 @@ users:
         let folder = tempfile::tempdir().unwrap();
         let (file, origin) = own(folder.path());
         let before = fs::read_to_string(&file).unwrap();
-        let written =
-            write(&folder.path().join("brevet"), "logs-x", &through(&origin, "logs-x", Some("shop")).unwrap());
+        let written = write(
+            &folder.path().join("brevet"),
+            "logs-x",
+            &through(&origin, "logs-x", Some("shop"), Way::Aggregated).unwrap(),
+        );
         let text = fs::read_to_string(written.unwrap()).unwrap();
 
         assert!(!text.contains("s3cr3t") && !text.contains("me.crt"), "{text}");
@@ -218,7 +269,8 @@ users:
     fn both_files_together_use_the_grant_as_the_user() {
         let folder = tempfile::tempdir().unwrap();
         let (file, origin) = own(folder.path());
-        let grant = write(&folder.path().join("brevet"), "x", &through(&origin, "x", None).unwrap()).unwrap();
+        let grant =
+            write(&folder.path().join("brevet"), "x", &through(&origin, "x", None, Way::Aggregated).unwrap()).unwrap();
         assert_eq!(
             kubeconfig_list(&grant, &origin).unwrap().to_string_lossy(),
             format!("{}:{}", grant.display(), file.display())
@@ -227,6 +279,32 @@ users:
         assert_eq!(merged.current_context.as_deref(), Some("brevet-x"));
         assert!(merged.auth_infos.iter().any(|user| user.name == "alice"));
         assert_eq!(Kubeconfig::read_from(&file).unwrap().current_context.as_deref(), Some("dev"));
+    }
+
+    #[test]
+    fn at_another_address_nothing_that_was_said_of_the_users_own_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, origin) = own(folder.path());
+        let ca = folder.path().join("gw.crt");
+        let way = Way::Direct { server: "https://gw.example:8443", ca: Some(&ca) };
+        assert!(through(&origin, "x", None, way).unwrap_err().to_string().contains("gw.crt"));
+        fs::write(&ca, "ca").unwrap();
+        let config = through(&origin, "x", None, way).unwrap();
+        let cluster = serde_json::to_value(config.clusters[0].cluster.as_ref().unwrap()).unwrap();
+        assert_eq!(
+            cluster,
+            serde_json::json!({
+                "server": "https://gw.example:8443/grants/x",
+                "certificate-authority": ca,
+                "proxy-url": "http://proxy:3128",
+                "disable-compression": true,
+            })
+        );
+
+        let written = write(&folder.path().join("brevet"), "x", &config).unwrap();
+        let merged = Kubeconfig::read_from(&written).unwrap().merge(Kubeconfig::read_from(&file).unwrap()).unwrap();
+        let inside = Origin::choose(merged, vec![written, file], None).unwrap();
+        assert_eq!(inside.context_name, "dev", "verbs inside lead to the user's own cluster");
     }
 
     #[test]

@@ -17,6 +17,9 @@ use crate::problem::Problem;
 /// The path under a server at which a grant is used: `/…/grants/NAME/proxy`.
 pub(crate) const GRANTS_PATH: &str = "/apis/sessions.brevet.dev/v1alpha1/grants/";
 
+/// In a context for a grant at another address: the context that is behind it.
+pub(crate) const ORIGIN_EXTENSION: &str = "brevet.dev/origin";
+
 /// The user's own configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
@@ -63,24 +66,28 @@ impl Origin {
         Self::choose(merged, files, wish.context.as_deref())
     }
 
-    fn choose(mut merged: Kubeconfig, files: Vec<PathBuf>, wish: Option<&str>) -> Result<Self, Problem> {
+    /// Of `merged`, the context that is wished for, or the current one.
+    pub(crate) fn choose(mut merged: Kubeconfig, files: Vec<PathBuf>, wish: Option<&str>) -> Result<Self, Problem> {
         let context_name =
             wish.map(str::to_owned).or_else(|| merged.current_context.clone()).filter(|name| !name.is_empty());
-        let Some(context_name) = context_name else {
+        let Some(mut context_name) = context_name else {
             return Err(Problem::failed("no context is chosen")
                 .why("the kubeconfig has no current-context")
                 .next("pass `--context NAME`, or choose one: kubectl config use-context NAME"));
         };
-        let context = merged
-            .contexts
-            .iter()
-            .find(|named| named.name == context_name)
-            .and_then(|named| named.context.clone())
-            .ok_or_else(|| {
-                Problem::failed(format!("there is no context `{context_name}`"))
+        let find = |name: &str| {
+            let named = merged.contexts.iter().find(|named| named.name == name);
+            named.and_then(|named| named.context.clone()).ok_or_else(|| {
+                Problem::failed(format!("there is no context `{name}`"))
                     .why(format!("it is not in {}", listed(&files)))
                     .next("list them: kubectl config get-contexts")
-            })?;
+            })
+        };
+        let mut context = find(&context_name)?;
+        if let Some(behind) = context_behind(&context) {
+            context = find(&behind)?;
+            context_name = behind;
+        }
         let cluster = merged
             .clusters
             .iter_mut()
@@ -133,6 +140,13 @@ fn files(wish: &Wish) -> Result<Vec<PathBuf>, Problem> {
     let home = env::home_dir()
         .ok_or_else(|| Problem::failed("there is no kubeconfig").next("set KUBECONFIG, or pass `--kubeconfig FILE`"))?;
     Ok(vec![home.join(".kube").join("config")])
+}
+
+/// The context that a grant's context says is behind it.
+fn context_behind(context: &Context) -> Option<String> {
+    let mut extensions = context.extensions.iter().flatten();
+    let ours = extensions.find(|named| named.name == ORIGIN_EXTENSION)?;
+    Some(ours.extension.get("context")?.as_str()?.to_owned())
 }
 
 /// The server itself, if `server` is the path of a grant.

@@ -137,3 +137,27 @@ impl Options {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn the_direct_door_opens_only_with_all_it_needs() {
+        let parses = |more: &[&str]| Options::try_parse_from([&["brevet", "gateway"], more].concat()).is_ok();
+        let door = ["--listen=127.0.0.1:1", "--tls-cert-file=c", "--tls-private-key-file=k"];
+        assert!(parses(&[]) && parses(&door));
+        assert!(!parses(&["--listen=127.0.0.1:1"]));
+        assert!(!parses(&["--client-ca-file=ca"]));
+        assert!(!parses(&[&door[..], &["--oidc-issuer-url=https://idp"]].concat()));
+        assert!(parses(&[&door[..], &["--oidc-issuer-url=https://idp", "--oidc-client-id=brevet"]].concat()));
+        assert!(!parses(&[&door[..], &["--oidc-groups-claim=groups"]].concat()));
+    }
+}

@@ -1,5 +1,6 @@
 //! The server of Brevet, as two processes that can be killed apart.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio::net::TcpStream;
 
 use crate::cluster::{Cluster, Options};
 use crate::install;
+use crate::issuer::AUDIENCE;
 use crate::patience::until;
 use crate::ports::{Ports, loopback};
 use crate::process::{Daemon, Program};
@@ -51,6 +53,8 @@ pub struct Replica {
     dir: PathBuf,
     daemon: Mutex<Daemon>,
     probe_port: u16,
+    /// Where a gateway listens directly.
+    direct_port: Option<u16>,
 }
 
 impl Brevet {
@@ -60,7 +64,8 @@ impl Brevet {
         if options.no_server {
             return Ok(None);
         }
-        let gateway = Replica::gateway(cluster, "gateway", &options.gateway_args)?;
+        let believes = cluster.issuer().map(|issuer| issuer.flags("oidc:")).unwrap_or_default();
+        let gateway = Replica::gateway(cluster, "gateway", &[believes, options.gateway_args.clone()].concat())?;
         let brevet = Self { controller: Replica::controller(cluster, &options.controller_args)?, gateway };
         brevet.controller.ready().await?;
         brevet.gateway.ready().await?;
@@ -121,17 +126,30 @@ fn audit_dir(dir: &Path, name: &str) -> PathBuf {
 
 impl Replica {
     fn controller(cluster: &Cluster, more: &[String]) -> Result<Self> {
-        Self::start(cluster, "controller", Part::Controller, more)
+        Self::start(cluster, "controller", Part::Controller, more, None)
     }
 
     /// A gateway with the log `NAME.log`. kube-apiserver calls the one that made the APIService.
     pub(crate) fn gateway(cluster: &Cluster, name: &str, more: &[String]) -> Result<Self> {
-        let [port] = Ports::hold(1)?.release()?;
-        let args = [format!("--aggregated-listen={}", loopback(port)), format!("--apiservice-port={port}")];
-        Self::start(cluster, name, Part::Gateway, &[&args, more].concat())
+        let [port, direct] = Ports::hold(2)?.release()?;
+        let pki = |file: &str| cluster.dir().join("pki").join(file).display().to_string();
+        let flags = [
+            ("aggregated-listen", loopback(port).to_string()),
+            ("apiservice-port", port.to_string()),
+            ("listen", loopback(direct).to_string()),
+            ("tls-cert-file", pki("gateway.crt")),
+            ("tls-private-key-file", pki("gateway.key")),
+            ("client-ca-file", pki("ca.crt")),
+            ("service-account-audience", AUDIENCE.to_owned()),
+        ];
+        // Whoever wants another value names the flag again.
+        let is_own = |flag: &str| more.iter().any(|own| own.starts_with(&format!("--{flag}=")));
+        let flags = flags.into_iter().filter(|(flag, _)| !is_own(flag));
+        let args: Vec<_> = flags.map(|(flag, value)| format!("--{flag}={value}")).collect();
+        Self::start(cluster, name, Part::Gateway, &[&args, more].concat(), Some(direct))
     }
 
-    fn start(cluster: &Cluster, name: &str, part: Part, more: &[String]) -> Result<Self> {
+    fn start(cluster: &Cluster, name: &str, part: Part, more: &[String], direct_port: Option<u16>) -> Result<Self> {
         let [probe_port] = Ports::hold(1)?.release()?;
         let mut args = vec![
             part.name().to_owned(),
@@ -149,13 +167,21 @@ impl Replica {
             env: env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         };
         let daemon = Mutex::new(Daemon::start(program, cluster.dir(), cluster.watchdog())?);
-        Ok(Self { dir: cluster.dir().to_owned(), daemon, probe_port })
+        Ok(Self { dir: cluster.dir().to_owned(), daemon, probe_port, direct_port })
     }
 
     /// The port of its `/livez`, `/readyz` and `/metrics`.
     #[must_use]
     pub fn probe_port(&self) -> u16 {
         self.probe_port
+    }
+
+    /// Where a gateway answers directly, under the CA `pki/ca.crt`.
+    ///
+    /// # Errors
+    /// For a controller.
+    pub fn direct(&self) -> Result<SocketAddr> {
+        self.direct_port.map(loopback).context("a controller has no door")
     }
 
     /// What it answers on its probe port; nothing when it does not answer.

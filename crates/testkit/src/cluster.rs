@@ -18,12 +18,16 @@ use crate::brevet::{Brevet, Part, Replica};
 use crate::control_plane::{Choices, ControlPlane};
 use crate::faults::Faults;
 use crate::fixtures::{self, PEOPLE};
+use crate::issuer::Issuer;
 use crate::kubeconfig::{self, Credential, Server};
 use crate::patience::until;
 use crate::pki::Pki;
 use crate::process::Daemon;
 use crate::user::{Output, User};
 use crate::watchdog::Watchdog;
+
+/// What stands before the names of users of the OIDC provider.
+const OIDC_PREFIX: &str = "oidc:";
 
 /// What may differ between clusters.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +48,8 @@ pub struct Options {
     pub gateway_args: Vec<String>,
     /// Between each part of Brevet and kube-apiserver stands a door, see [`Cluster::faults`].
     pub faults: bool,
+    /// kube-apiserver and the gateway believe an OIDC provider, see [`Cluster::issuer`].
+    pub issuer: bool,
     /// Where everything is kept; a temporary folder when absent.
     pub dir: Option<PathBuf>,
 }
@@ -55,6 +61,7 @@ pub struct Cluster {
     server: Server,
     daemons: Mutex<Vec<Daemon>>,
     faults: Vec<(Part, Faults)>,
+    issuer: Option<Issuer>,
     brevet: Option<Brevet>,
     watchdog: Arc<Watchdog>,
 }
@@ -90,9 +97,11 @@ impl Cluster {
 
     async fn start_in(dir: PathBuf, options: &Options, watchdog: &Arc<Watchdog>) -> Result<Self> {
         let pki = Pki::create(&dir.join("pki"))?;
+        let issuer = options.issuer.then(|| Issuer::start(&dir)).transpose()?;
+        let flags = issuer.as_ref().map(|issuer| issuer.flags(OIDC_PREFIX)).unwrap_or_default();
         let choices = Choices {
             durable: options.durable,
-            api_server_args: options.api_server_args.clone(),
+            api_server_args: [flags, options.api_server_args.clone()].concat(),
             forwards: options.forwards.clone(),
         };
         let ControlPlane { server, daemons } = ControlPlane::start(&dir, &pki, &choices, watchdog).await?;
@@ -102,6 +111,7 @@ impl Cluster {
             server,
             daemons: Mutex::new(daemons),
             faults: Vec::new(),
+            issuer,
             brevet: None,
             watchdog: Arc::clone(watchdog),
         })
@@ -202,6 +212,14 @@ impl Cluster {
     pub fn faults(&self, part: Part) -> Result<&Faults> {
         let found = self.faults.iter().find(|(of, _)| *of == part).map(|(_, faults)| faults);
         found.context("this cluster was started without `faults`")
+    }
+
+    /// The OIDC provider whose users kube-apiserver and the gateway know, as `oidc:NAME`.
+    ///
+    /// # Errors
+    /// When the cluster was started without [`Options::issuer`].
+    pub fn issuer(&self) -> Result<&Issuer> {
+        self.issuer.as_ref().context("this cluster was started without `issuer`")
     }
 
     /// Runs kubectl-brevet as `user` to its end.

@@ -52,6 +52,7 @@ impl Pki {
 
         pki.write_identity("apiserver", &pki.server("kube-apiserver")?)?;
         pki.write_identity("etcd", &pki.server("etcd")?)?;
+        pki.write_identity("gateway", &pki.server("brevet-gateway")?)?;
         pki.write_identity("kubelet", &pki.server("kubelet")?)?;
         pki.write_identity("kubelet-client", &pki.person("kube-apiserver-kubelet-client", &["system:masters"])?)?;
 

@@ -15,10 +15,10 @@
 
 use std::collections::BTreeMap;
 
-use brevet_testkit::{Cluster, Output, User, repository};
+use brevet_testkit::{Cluster, Output, Part, User, repository};
 
 /// The pages with commands for people of the playground.
-const PAGES: &[&str] = &["README.md", "docs/guide/first-elevation.md"];
+const PAGES: &[&str] = &["README.md", "docs/guide/first-elevation.md", "docs/guide/direct-door.md"];
 
 #[derive(Debug, PartialEq, Eq)]
 struct Line {
@@ -53,6 +53,13 @@ async fn run(user: &User, command: &str, variables: &BTreeMap<String, String>) -
     }
 }
 
+/// What `brevet-dev up` prints of the direct door.
+fn direct(cluster: &Cluster) -> BTreeMap<String, String> {
+    let address = cluster.brevet().unwrap().replica(Part::Gateway).direct().unwrap();
+    let ca = cluster.dir().join("pki/ca.crt").display().to_string();
+    [("gateway", format!("https://{address}")), ("ca", ca)].map(|(name, value)| (name.to_owned(), value)).into()
+}
+
 /// `name=$(command)`: the name, and the command.
 fn assignment(command: &str) -> Option<(&str, &str)> {
     let (name, rest) = command.split_once("=$(")?;
@@ -64,7 +71,7 @@ fn assignment(command: &str) -> Option<(&str, &str)> {
 async fn every_command_of_the_pages_does_what_they_say() {
     let cluster = Cluster::shared().await;
     for name in PAGES {
-        let mut variables = BTreeMap::new();
+        let mut variables = direct(cluster);
         let lines = lines(&page(name));
         assert!(!lines.is_empty(), "{name} has no commands");
         for line in lines {

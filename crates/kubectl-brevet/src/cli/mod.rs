@@ -7,6 +7,7 @@
 //! never disagree; and `--as`, because who asks must be who authenticated.
 
 mod ask;
+mod direct;
 mod name;
 mod narrow;
 
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use ask::{AskArgs, DeliveryWord, ExplainArgs, RequestArgs, UrgencyWord};
+pub(crate) use direct::DirectArgs;
 pub(crate) use narrow::NarrowArgs;
 
 /// Ask for access in Kubernetes, use it for a while, give it back
@@ -375,6 +377,9 @@ pub(crate) struct UseArgs {
     /// The namespace of the context [default: the grant's]
     #[arg(short, long, value_name = "NS")]
     pub(crate) namespace: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) direct: DirectArgs,
 }
 
 #[derive(Debug, Args)]
@@ -386,6 +391,9 @@ pub(crate) struct ExecArgs {
     /// The namespace of the context [default: the grant's]
     #[arg(short, long, value_name = "NS")]
     pub(crate) namespace: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) direct: DirectArgs,
 
     /// The command and its arguments, after --
     #[arg(last = true, required = true, value_name = "COMMAND")]
@@ -401,6 +409,9 @@ pub(crate) struct ShellArgs {
     /// The namespace of the context [default: the grant's]
     #[arg(short, long, value_name = "NS")]
     pub(crate) namespace: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) direct: DirectArgs,
 }
 
 #[derive(Debug, Args)]

@@ -16,12 +16,12 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use super::{Code, DONE};
-use crate::cli::{ExecArgs, ShellArgs, UseArgs};
+use crate::cli::{DirectArgs, ExecArgs, ShellArgs, UseArgs};
 use crate::clock::now;
 use crate::cluster::Cluster;
 use crate::entry::{Entry, phase};
 use crate::follow::{self, Awaited};
-use crate::grant_file::{self, context_name, kubeconfig_list, quoted};
+use crate::grant_file::{self, Way, context_name, kubeconfig_list, quoted};
 use crate::origin::grants_folder;
 use crate::problem::Problem;
 use crate::shells;
@@ -35,7 +35,7 @@ struct Entered {
 }
 
 pub(super) async fn use_grant(cluster: &Cluster, args: &UseArgs) -> anyhow::Result<Code> {
-    let entered = enter(cluster, &args.name, args.namespace.as_deref(), Begin::Later).await?;
+    let entered = enter(cluster, &args.name, args.namespace.as_deref(), &args.direct, Begin::Later).await?;
     print::result(&format!("export KUBECONFIG={}", quoted(&entered.kubeconfig)))?;
     print::say(&format!(
         "wrote {} with context {}; it holds no credential",
@@ -48,7 +48,7 @@ pub(super) async fn use_grant(cluster: &Cluster, args: &UseArgs) -> anyhow::Resu
 }
 
 pub(super) async fn exec(cluster: &Cluster, args: &ExecArgs) -> anyhow::Result<Code> {
-    let entered = enter(cluster, &args.name, args.namespace.as_deref(), Begin::Now).await?;
+    let entered = enter(cluster, &args.name, args.namespace.as_deref(), &args.direct, Begin::Now).await?;
     let Some((program, words)) = args.command.split_first() else {
         return Err(Problem::failed("there is no command").into());
     };
@@ -62,7 +62,7 @@ pub(super) async fn exec(cluster: &Cluster, args: &ExecArgs) -> anyhow::Result<C
 }
 
 pub(super) async fn shell(cluster: &Cluster, args: &ShellArgs) -> anyhow::Result<Code> {
-    let entered = enter(cluster, &args.name, args.namespace.as_deref(), Begin::Now).await?;
+    let entered = enter(cluster, &args.name, args.namespace.as_deref(), &args.direct, Begin::Now).await?;
     let command = shells::marked(&grants_folder()?, &args.name)?;
     print::say(&format!("a shell through {}; leave it with exit", args.name));
     print::say(&until(&entered.entry));
@@ -82,7 +82,13 @@ enum Begin {
 const ACTIVATION_TIME_MAX: Duration = Duration::from_secs(15);
 
 /// Writes the grant's kubeconfig, if the grant can be used when it must be.
-async fn enter(cluster: &Cluster, name: &str, namespace: Option<&str>, begin: Begin) -> Result<Entered, Problem> {
+async fn enter(
+    cluster: &Cluster,
+    name: &str,
+    namespace: Option<&str>,
+    direct: &DirectArgs,
+    begin: Begin,
+) -> Result<Entered, Problem> {
     let entry = entry(cluster, name, begin).await?;
     let holder = &entry.request.spec.requester.username;
     if cluster.who().await?.username != *holder {
@@ -95,7 +101,11 @@ async fn enter(cluster: &Cluster, name: &str, namespace: Option<&str>, begin: Be
         return Err(outcome::not_granted(&entry));
     }
     let namespace = namespace.map(str::to_owned).or_else(|| place(&entry, cluster));
-    let config = grant_file::through(&cluster.origin, name, namespace.as_deref())?;
+    let way = match &direct.direct {
+        Some(server) => Way::Direct { server, ca: direct.direct_ca.as_deref() },
+        None => Way::Aggregated,
+    };
+    let config = grant_file::through(&cluster.origin, name, namespace.as_deref(), way)?;
     let file = grant_file::write(&grants_folder()?, name, &config)?;
     let kubeconfig = kubeconfig_list(&file, &cluster.origin)?;
     Ok(Entered { entry, file, kubeconfig })

@@ -20,7 +20,22 @@ pub(super) const URI_BYTES_MAX: usize = 16 * 1024;
 /// Connections at once. kube-apiserver opens a handful; the rest is somebody else.
 pub(super) const CONNECTIONS_MAX: usize = 2_000;
 
-/// A connection without a certificate, good for a probe or a 401, lasts no longer.
+/// Connections at once at the direct door. They are its users' own.
+pub(super) const DIRECT_CONNECTIONS_MAX: usize = 20_000;
+
+/// Of them, those of one address, unless a flag says otherwise.
+pub(super) const CONNECTIONS_PER_ADDRESS_MAX: usize = 1_000;
+
+/// Streams that a client of the direct door may open and reset before they are seen: h2's own number.
+pub(super) const PENDING_RESETS_MAX: usize = 20;
+
+/// Streams of one connection at the direct door that may be reset before they are answered,
+/// within [`RESETS_WINDOW`]. kubectl resets a handful.
+pub(super) const RESETS_MAX: u32 = 200;
+/// See [`RESETS_MAX`].
+pub(super) const RESETS_WINDOW: Duration = Duration::from_secs(10);
+
+/// A connection on which nobody was let in, good for a probe or a 401, lasts no longer.
 pub(super) const ANONYMOUS_CONNECTION_MAX: Duration = Duration::from_secs(10);
 
 /// Streams on one HTTP/2 connection; kube-apiserver opens another beyond it.
@@ -49,6 +64,45 @@ pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A client certificate is judged again after this, although nothing changed.
 pub(super) const CERTIFICATE_RECHECK: Duration = Duration::from_secs(60);
+
+/// Between two looks at the files of the direct door.
+pub(super) const FILES_LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// A bearer token at the direct door. Providers keep theirs below 8 KB; 256 groups need more.
+pub(super) const BEARER_BYTES_MAX: usize = 16 * 1024;
+
+/// Groups of one token: as many as a request may carry.
+pub(super) const GROUPS_MAX: usize = 256;
+
+/// A username, prefix and all.
+pub(super) const USERNAME_BYTES_MAX: usize = 1_024;
+
+/// How far an issuer's clock may be ahead of ours.
+pub(super) const CLOCK_SKEW_SECONDS: i64 = 10;
+
+/// From issue to end, a ServiceAccount's token may live this long: so long it counts after its
+/// ServiceAccount or pod is gone. What kubelets and `kubectl create token` ask for by default, and a few
+/// seconds that kubelets add.
+pub(super) const ACCOUNT_TOKEN_SECONDS_MAX: i64 = 3_610;
+
+/// Between two looks at the keys of an issuer while all is well.
+pub(super) const KEYS_LOOK_EVERY: Duration = Duration::from_secs(5 * 60);
+
+/// An issuer is asked no more often, whatever tokens come.
+pub(super) const KEYS_LOOK_EVERY_MIN: Duration = Duration::from_secs(5);
+
+/// How long an issuer that does not answer is still believed. Nobody gets a new token
+/// from it meanwhile, and those that are out rarely live longer.
+pub(super) const KEYS_BELIEVED: Duration = Duration::from_secs(60 * 60);
+
+/// Keys of one issuer that are read.
+pub(super) const KEYS_MAX: usize = 32;
+
+/// Both questions to an issuer.
+pub(super) const ISSUER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One answer of an issuer.
+pub(super) const ISSUER_BYTES_MAX: usize = 256 * 1024;
 
 /// Connecting to kube-apiserver, TLS included.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,6 +1,7 @@
 //! The gateway: who, which grant, still inside the window; then forward, and cut at the deadline.
 //!
-//! In the order of a request's way: the [`door`] that says who calls, the
+//! In the order of a request's way: the [`door`] that says who calls (there are
+//! two: kube-apiserver's, and the [`direct`] one), the
 //! [`route`] that says what for, the [`room`] that answers: [`discovery`], the
 //! [`views`], an [`evaluate`]d question, or the [`forward`]er, who asks the [`table`] for a permit, takes a
 //! [`token`], registers the exchange in [`streams`] and passes the bytes. Behind
@@ -16,6 +17,7 @@
 
 mod limits;
 
+mod direct;
 mod door;
 mod front;
 
@@ -66,7 +68,7 @@ use tokio_util::sync::CancellationToken;
 use self::{
     apiservice::Registration,
     contact::{Contact, Way},
-    door::{Door, tls},
+    door::{Door, aggregated::FrontProxy, bounds::Bounds, tls},
     evaluate::{Evaluator, Known},
     forward::Forwarder,
     index::{Acknowledged, Index, Parts},
@@ -90,6 +92,7 @@ const NEWS_MAX: usize = 256;
 
 /// Flags of the gateway.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub(crate) struct Options {
     /// Where the aggregated API is served to kube-apiserver.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8443")]
@@ -100,6 +103,8 @@ pub(crate) struct Options {
     /// What this replica is called in its Lease; by default the host's name and a random end.
     #[arg(long, value_name = "NAME")]
     replica: Option<String>,
+    #[command(flatten)]
+    direct: direct::Options,
 }
 
 /// Tasks that run until they are told to stop.
@@ -115,7 +120,11 @@ pub(crate) async fn run(options: Options, shared: Shared, stop: CancellationToke
     // What keeps grants and deadlines goes on while the door drains.
     let work = CancellationToken::new();
     let registration = Registration::new(shared.client.clone(), &replica, options.apiservice_port);
-    let (parts, ways_in) = start(&shared, &replica, registration, listener, &stop, &work)?;
+    let mut tasks = (JoinSet::new(), JoinSet::new());
+    let room = start(&shared, &replica, registration, listener, (&mut tasks.0, &mut tasks.1), (&work, &stop))?;
+    let opening = (&mut tasks.0, &mut tasks.1);
+    direct::open(&options.direct, &shared.client, &room, opening, (&work, &stop)).await?;
+    let (parts, ways_in) = tasks;
     let outcome = until_stopped(parts, ways_in, &stop, &work).await;
     // Last of all: from here on nobody need wait for this replica to acknowledge anything.
     if let Err(error) = lease::give_up(&shared.client, &replica).await {
@@ -124,15 +133,15 @@ pub(crate) async fn run(options: Options, shared: Shared, stop: CancellationToke
     outcome
 }
 
-/// Starts the parts that keep what is known, and the ways in.
+/// Starts the parts that keep what is known, and kube-apiserver's way in. Returns the room behind it.
 fn start(
     shared: &Shared,
     replica: &str,
     registration: Registration,
     listener: TcpListener,
-    stop: &CancellationToken,
-    work: &CancellationToken,
-) -> anyhow::Result<(Tasks, Tasks)> {
+    (parts, ways_in): (&mut Tasks, &mut Tasks),
+    (work, stop): (&CancellationToken, &CancellationToken),
+) -> anyhow::Result<Arc<Room>> {
     let client = || shared.client.clone();
     let contact = Arc::new(Contact::new());
     let receipts = Receipts::new(&shared.metrics, shared.recorder.clone());
@@ -150,14 +159,15 @@ fn start(
     let forwarder = Forwarder::new(&shared.config, table.clone(), tokens.clone(), streams.clone(), receipts)?;
     let tunnels = forwarder.tunnels();
     let known = Known { book: book.clone(), switches: switches.clone(), shelf: shelf.clone() };
-    let room = Room {
+    let room = Arc::new(Room {
         table: table.clone(),
         views: Arc::new(Views::new(shelf.clone(), rights.clone())),
         evaluator: Evaluator::new(client(), rights, known),
         forwarder,
-    };
-    let acceptor = TlsAcceptor::from(tls::configure(serving.presented(), trust.clone())?);
-    let door = Door { acceptor, trust: trust.clone(), room };
+    });
+    let acceptor = TlsAcceptor::from(tls::configure(serving.presented(), Some(trust.clone()))?);
+    let porter = FrontProxy::new(trust.clone());
+    let door = Door { acceptor, porter, room: room.clone(), bounds: Bounds::AGGREGATED };
     let index = Index::new(Parts {
         contact: contact.clone(),
         table: table.clone(),
@@ -169,7 +179,6 @@ fn start(
         acknowledged,
     });
 
-    let (mut parts, mut ways_in) = (JoinSet::new(), JoinSet::new());
     let (sender, news) = mpsc::channel(NEWS_MAX);
     for (way, kind, plural) in [
         (Way::Grants, "AccessGrant", "accessgrants"),
@@ -191,7 +200,7 @@ fn start(
     ways_in.spawn(registration.run(serving.bundle(), serves, stop.clone()));
     parts.spawn(serving.run(work.clone()));
     ways_in.spawn(door.serve(listener, stop.clone()));
-    Ok((parts, ways_in))
+    Ok(room)
 }
 
 /// Waits for the first task to end, stops the others, the ways in before the rest.

@@ -25,7 +25,7 @@ pub(super) struct Room {
     pub(super) forwarder: Forwarder,
 }
 
-impl door::Room for Room {
+impl door::Room for Arc<Room> {
     async fn answer(&self, visitor: Visitor, request: Request<Incoming>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let (method, headers) = (&parts.method, &parts.headers);

@@ -1,4 +1,4 @@
-//! What a path of the aggregated API asks for.
+//! What a path asks for, at either door.
 //!
 //! kube-apiserver sends paths decoded and encoded again, dots and doubled
 //! slashes included, and has authorized only what it read itself. So nothing is
@@ -84,6 +84,13 @@ pub(super) fn read(path: &str) -> Route<'_> {
     }
 }
 
+/// Reads a path of the direct door as received: the grant's name, and the path as it will be sent.
+pub(super) fn read_direct(path: &str) -> Option<(&str, &str)> {
+    let (name, _) = split(path.strip_prefix("/grants/")?);
+    let below = path.strip_prefix("/grants/")?.strip_prefix(name)?;
+    is_name(name).then_some((name, if below.is_empty() { "/" } else { below }))
+}
+
 /// What follows a grant's name.
 fn proxied<'a>(name: &'a str, below: &'a str) -> Route<'a> {
     match below.strip_prefix("proxy") {
@@ -151,6 +158,19 @@ mod tests {
         for path in ["/", "/api", "/apis/brevet.dev", "/openapi/v2", "/apis/sessions.brevet.dev/v1"] {
             assert_eq!(read(path), Route::Nothing, "{path}");
         }
+    }
+
+    #[test]
+    fn at_the_direct_door_a_grant_is_two_segments() {
+        assert_eq!(read_direct("/grants/a-1.b"), Some(("a-1.b", "/")));
+        assert_eq!(read_direct("/grants/a/"), Some(("a", "/")));
+        assert_eq!(read_direct("/grants/a/api/v1/pods"), Some(("a", "/api/v1/pods")));
+        assert_eq!(read_direct("/grants/a//../b/api"), Some(("a", "//../b/api")));
+        for path in ["/", "/grants", "/grants/", "/grants//api", "/grants/../a/api", "/grants/A/api", "//grants/a/api"]
+        {
+            assert_eq!(read_direct(path), None, "{path}");
+        }
+        assert_eq!(read_direct("/apis/sessions.brevet.dev/v1alpha1/grants/a/proxy/api"), None);
     }
 
     #[test]

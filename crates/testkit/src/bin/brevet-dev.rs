@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use brevet_testkit::{Options, control_plane_folder, playground, program};
+use brevet_testkit::{Options, Part, control_plane_folder, playground, program};
 use clap::{Args, Parser, Subcommand};
 
 /// A real Kubernetes control plane on this machine, to play with
@@ -86,6 +86,14 @@ async fn up(dir: &Path, bare: bool, foreground: bool) -> Result<ExitCode> {
     println!("To play with it as alice, or as admin, mallory, bob, carol or dave:");
     println!("  export PATH={}:$PATH", folders()?);
     println!("  export KUBECONFIG={}", cluster.user("alice").kubeconfig_path().display());
+    if let Ok(brevet) = cluster.brevet() {
+        let ca = dir.join("pki/ca.crt");
+        println!(
+            "The gateway's direct door: https://{} (CA {})",
+            brevet.replica(Part::Gateway).direct()?,
+            ca.display()
+        );
+    }
     if foreground {
         println!("Ctrl-C ends it.");
         tokio::signal::ctrl_c().await?;

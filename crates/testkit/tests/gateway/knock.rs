@@ -63,7 +63,11 @@ enum Send {
 
 /// Opens a connection to the gateway's port.
 pub(crate) async fn connect(cluster: &Cluster, shown: &Shown, protocol: Protocol) -> Result<Connection> {
-    let stream = tls(cluster, shown, protocol).await?;
+    over(tls(cluster, shown, protocol).await?, protocol).await
+}
+
+/// Speaks HTTP over `stream`.
+pub(crate) async fn over(stream: TlsStream<TcpStream>, protocol: Protocol) -> Result<Connection> {
     let mut task = JoinSet::new();
     let send = match protocol {
         Protocol::Http1 => {
@@ -82,12 +86,25 @@ pub(crate) async fn connect(cluster: &Cluster, shown: &Shown, protocol: Protocol
 
 /// A TLS connection, for whoever speaks for itself.
 pub(crate) async fn tls(cluster: &Cluster, shown: &Shown, protocol: Protocol) -> Result<TlsStream<TcpStream>> {
+    let ca = serving_ca(cluster).await?;
+    let address = SocketAddr::from(([127, 0, 0, 1], port(cluster).await?));
+    tls_to(address, "brevet-gateway.brevet-system.svc", &ca, certificate(cluster, shown)?, protocol).await
+}
+
+/// A TLS connection to `address`, which is `name` under `ca`, showing a certificate and its key.
+pub(crate) async fn tls_to(
+    address: SocketAddr,
+    name: &'static str,
+    ca: &str,
+    shown: Option<(String, String)>,
+    protocol: Protocol,
+) -> Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
-    for root in CertificateDer::pem_slice_iter(serving_ca(cluster).await?.as_bytes()) {
+    for root in CertificateDer::pem_slice_iter(ca.as_bytes()) {
         roots.add(root?)?;
     }
     let builder = ClientConfig::builder().with_root_certificates(roots);
-    let mut config = match certificate(cluster, shown)? {
+    let mut config = match shown {
         Some((cert, key)) => {
             let chain = vec![CertificateDer::from_pem_slice(cert.as_bytes())?];
             builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes())?)?
@@ -100,8 +117,7 @@ pub(crate) async fn tls(cluster: &Cluster, shown: &Shown, protocol: Protocol) ->
     }];
     let socket = TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
-    let address = SocketAddr::from(([127, 0, 0, 1], port(cluster).await?));
-    let name = ServerName::try_from("brevet-gateway.brevet-system.svc")?;
+    let name = ServerName::try_from(name)?;
     Ok(TlsConnector::from(Arc::new(config)).connect(name, socket.connect(address).await?).await?)
 }
 
@@ -118,7 +134,7 @@ async fn serving_ca(cluster: &Cluster) -> Result<String> {
     Ok(String::from_utf8(data.get("ca.crt").context("no CA")?.0.clone())?)
 }
 
-fn certificate(cluster: &Cluster, shown: &Shown) -> Result<Option<(String, String)>> {
+pub(crate) fn certificate(cluster: &Cluster, shown: &Shown) -> Result<Option<(String, String)>> {
     let file = |name: String| std::fs::read_to_string(cluster.dir().join("pki").join(name));
     Ok(match shown {
         Shown::Nothing => None,

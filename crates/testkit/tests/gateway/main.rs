@@ -11,6 +11,8 @@ mod made;
 
 mod asking;
 mod contact;
+mod direct;
+mod direct_keys;
 mod doors;
 mod hostile;
 mod kubectl;
@@ -44,7 +46,7 @@ const BUSY: Duration = Duration::from_secs(2);
 /// A cluster whose controller is dead. The tests of this binary share it.
 pub(crate) async fn cluster() -> &'static Cluster {
     static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
-    CLUSTER.get_or_init(|| start(Options::default())).await
+    CLUSTER.get_or_init(|| start(Options { issuer: true, ..Options::default() })).await
 }
 
 /// A cluster of its own.

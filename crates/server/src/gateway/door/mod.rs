@@ -1,13 +1,21 @@
-//! The aggregated door: kube-apiserver calls here on behalf of its users.
+//! The doors: connections, TLS, and who is let in.
 //!
-//! Promises: nobody is let in but the front proxy ([`trust`]), who says in
-//! headers who the user is ([`caller`]); every wait and size is bounded
-//! (`limits`); a panic in one request is one 500; any exchange can be cut from
-//! outside ([`task`], [`socket`]).
+//! There are two. At the aggregated door kube-apiserver calls on behalf of its
+//! users ([`aggregated`]): nobody is let in but the front proxy ([`trust`]), who
+//! says in headers who the user is ([`caller`]). The porter of the direct door
+//! lives in `direct`.
 //!
-//! Left out on purpose: what is asked for. The room behind the door is the same
-//! for every door.
+//! Promises: every wait, size and count is bounded (`limits`, [`bounds`]); a
+//! panic in one request is one 500; any exchange can be cut from outside
+//! ([`task`], [`socket`]).
+//!
+//! Left out on purpose: what is asked for. The room behind the doors is the same
+//! for both.
 
+pub(super) mod bounds;
+pub(super) mod porter;
+
+pub(super) mod aggregated;
 mod caller;
 pub(super) mod socket;
 pub(super) mod task;
@@ -16,26 +24,28 @@ pub(super) mod trust;
 
 use std::{
     convert::Infallible,
+    net::SocketAddr,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use futures::FutureExt as _;
 use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(super) use self::caller::Visitor;
 use self::{
+    bounds::{Bounds, Crowd, Resets, Unanswered},
+    porter::Porter,
     socket::Socket,
     task::{Task, Tasks},
-    tls::TrustCell,
-    trust::{Trust, TrustError},
 };
 use super::{
     limits,
@@ -50,29 +60,45 @@ pub(super) trait Room: Send + Sync + 'static {
     fn is_ready(&self) -> bool;
 }
 
-/// The door's own parts.
-pub(super) struct Door<R> {
+/// A door's own parts.
+pub(super) struct Door<P, R> {
     pub(super) acceptor: TlsAcceptor,
-    pub(super) trust: Arc<TrustCell>,
+    pub(super) porter: P,
     pub(super) room: R,
+    pub(super) bounds: Bounds,
 }
 
-impl<R: Room> Door<R> {
+/// One connection.
+struct Peer<T> {
+    /// What the porter remembers of it.
+    met: T,
+    /// Whether anybody was let in on it.
+    is_known: AtomicBool,
+    /// Where its resets are counted, if they are.
+    resets: Option<Arc<Resets>>,
+}
+
+impl<P: Porter, R: Room> Door<P, R> {
     /// Accepts until `stop`, then lets calls in flight end within their grace.
     pub(super) async fn serve(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
         let door = Arc::new(self);
         let tasks = TaskTracker::new();
-        let room_left = Arc::new(tokio::sync::Semaphore::new(limits::CONNECTIONS_MAX));
+        let room_left = Arc::new(tokio::sync::Semaphore::new(door.bounds.connections_max));
+        let crowd = Arc::new(Crowd::default());
         loop {
             let accepted = tokio::select! {
                 accepted = accept(&listener, &room_left) => accepted,
                 () = stop.cancelled() => break,
             };
-            let Some((socket, place)) = accepted else { continue };
+            let Some((socket, from, place)) = accepted else { continue };
+            let Some(place_of_address) = crowd.enter(from.ip(), door.bounds.connections_per_address_max) else {
+                tracing::debug!(from = %from.ip(), "too many connections of one address");
+                continue;
+            };
             let (door, stop, streams) = (door.clone(), stop.clone(), Tasks(tasks.clone()));
             tasks.spawn(async move {
                 door.connection(socket, streams, stop).await;
-                drop(place);
+                drop((place, place_of_address));
             });
         }
         tasks.close();
@@ -92,15 +118,17 @@ impl<R: Room> Door<R> {
             Err(_) => return tracing::debug!("a TLS handshake took too long"),
         };
         let (own, session) = stream.get_ref();
+        let chain = session.peer_certificates().map(|chain| chain.iter().map(|c| c.clone().into_owned()).collect());
         let peer = Arc::new(Peer {
-            chain: session.peer_certificates().map(|chain| chain.iter().map(|c| c.clone().into_owned()).collect()),
-            believed: Mutex::new(None),
+            is_known: AtomicBool::new(chain.is_some()),
+            met: self.porter.meet(chain),
+            resets: self.bounds.has_own_connections.then(|| Resets::of(grip.clone())),
         });
         let is_http2 = session.alpn_protocol() == Some(b"h2");
         if is_http2 {
             own.keep_little_unsent(limits::NOT_SENT_LOW_WATER_BYTES);
         }
-        let is_anonymous = peer.chain.is_none();
+        let stranger = peer.clone();
         let serving = async {
             if is_http2 {
                 self.serve_http2(stream, peer, streams, stop).await;
@@ -108,14 +136,18 @@ impl<R: Room> Door<R> {
                 Task::owning(grip).run(self.serve_http1(stream, peer, stop)).await;
             }
         };
-        if !is_anonymous {
-            serving.await;
-        } else if tokio::time::timeout(limits::ANONYMOUS_CONNECTION_MAX, serving).await.is_err() {
-            tracing::debug!("a connection without a certificate has lasted too long");
+        tokio::select! {
+            () = serving => {}
+            () = stranger.stays_unknown() => tracing::debug!("a connection on which nobody was let in has lasted too long"),
         }
     }
 
-    async fn serve_http1(self: Arc<Self>, stream: TlsStream<Socket>, peer: Arc<Peer>, stop: CancellationToken) {
+    async fn serve_http1(
+        self: Arc<Self>,
+        stream: TlsStream<Socket>,
+        peer: Arc<Peer<P::Peer>>,
+        stop: CancellationToken,
+    ) {
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits::HEADER_TIMEOUT)
@@ -134,7 +166,7 @@ impl<R: Room> Door<R> {
     async fn serve_http2(
         self: Arc<Self>,
         stream: TlsStream<Socket>,
-        peer: Arc<Peer>,
+        peer: Arc<Peer<P::Peer>>,
         streams: Tasks,
         stop: CancellationToken,
     ) {
@@ -142,6 +174,7 @@ impl<R: Room> Door<R> {
             .timer(TokioTimer::new())
             .max_header_list_size(u32::try_from(limits::HEADER_BYTES_MAX).unwrap_or(u32::MAX))
             .max_concurrent_streams(limits::STREAMS_PER_CONNECTION_MAX)
+            .max_pending_accept_reset_streams(self.bounds.pending_resets_max)
             .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
             .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
             .max_send_buf_size(limits::SEND_BUFFER_BYTES)
@@ -158,7 +191,7 @@ impl<R: Room> Door<R> {
 
     fn service(
         self: Arc<Self>,
-        peer: Arc<Peer>,
+        peer: Arc<Peer<P::Peer>>,
     ) -> impl hyper::service::Service<
         Request<Incoming>,
         Response = Response<Body>,
@@ -169,7 +202,9 @@ impl<R: Room> Door<R> {
         service_fn(move |request| {
             let (door, peer) = (door.clone(), peer.clone());
             async move {
+                let unanswered = Unanswered::new(peer.resets.clone());
                 let answer = AssertUnwindSafe(door.answer(&peer, request)).catch_unwind().await;
+                unanswered.answered();
                 Ok(answer.unwrap_or_else(|_| {
                     tracing::error!("a request panicked");
                     reply::status(StatusCode::INTERNAL_SERVER_ERROR, None, "an internal error; nothing was forwarded")
@@ -178,7 +213,7 @@ impl<R: Room> Door<R> {
         })
     }
 
-    async fn answer(&self, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, peer: &Peer<P::Peer>, request: Request<Incoming>) -> Response<Body> {
         if request.uri().path_and_query().map_or(0, |text| text.as_str().len()) > limits::URI_BYTES_MAX {
             return reply::status(StatusCode::URI_TOO_LONG, None, "path and query are too long");
         }
@@ -190,16 +225,22 @@ impl<R: Room> Door<R> {
                 reply::text(StatusCode::SERVICE_UNAVAILABLE, "not ready")
             };
         }
-        let visitor = peer
-            .trust(&self.trust)
-            .map_err(|error| error.to_string())
-            .and_then(|trust| Visitor::read(request.headers(), &trust.headers).map_err(|error| error.to_string()));
-        match visitor {
-            Ok(visitor) => self.room.answer(visitor, request).await,
-            Err(why) => {
-                tracing::warn!(why, "a caller could not be authenticated");
-                reply::status(StatusCode::UNAUTHORIZED, Some(brevet_core::reason::Reason::Unauthenticated), &why)
+        match self.porter.admit(&peer.met, request.headers()).await {
+            Ok(visitor) => {
+                peer.is_known.store(true, Ordering::Relaxed);
+                self.room.answer(visitor, request).await
             }
+            Err(turned) => turned.answer(),
+        }
+    }
+}
+
+impl<T> Peer<T> {
+    /// Returns once it has lasted too long for a connection on which nobody was let in.
+    async fn stays_unknown(&self) {
+        tokio::time::sleep(limits::ANONYMOUS_CONNECTION_MAX).await;
+        if self.is_known.load(Ordering::Relaxed) {
+            std::future::pending().await
         }
     }
 }
@@ -208,11 +249,11 @@ impl<R: Room> Door<R> {
 async fn accept(
     listener: &TcpListener,
     room_left: &Arc<tokio::sync::Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
     // The semaphore is never closed.
     let place = room_left.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((socket, _)) => Some((socket, place)),
+        Ok((socket, from)) => Some((socket, from, place)),
         Err(error) => {
             tracing::warn!(error = %error, "accepting a connection failed");
             tokio::time::sleep(limits::WATCH_RETRY).await;
@@ -224,35 +265,6 @@ async fn accept(
 fn tell(ended: hyper::Result<()>) {
     if let Err(error) = ended {
         tracing::debug!(error = %error, "a connection ended");
-    }
-}
-
-/// The other end of one connection.
-struct Peer {
-    chain: Option<Vec<CertificateDer<'static>>>,
-    /// What it was last believed under, and when.
-    believed: Mutex<Option<(Arc<Trust>, Instant)>>,
-}
-
-impl Peer {
-    /// The trust under which this peer is believed at this moment.
-    fn trust(&self, current: &TrustCell) -> Result<Arc<Trust>, TrustError> {
-        let shut = || TrustError::Described {
-            key: "requestheader-client-ca-file",
-            why: "has not been read yet; the door is shut".to_owned(),
-        };
-        let trust = current.load_full().ok_or_else(shut)?;
-        let mut believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((under, at)) = &*believed
-            && Arc::ptr_eq(under, &trust)
-            && at.elapsed() < limits::CERTIFICATE_RECHECK
-        {
-            return Ok(trust);
-        }
-        *believed = None;
-        trust.believes(self.chain.as_deref(), UnixTime::now())?;
-        *believed = Some((trust.clone(), Instant::now()));
-        Ok(trust)
     }
 }
 

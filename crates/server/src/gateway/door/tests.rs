@@ -4,14 +4,18 @@ use http_body_util::{BodyExt as _, Empty};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::{
     ClientConfig, RootCertStore,
-    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName},
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName},
     sign::CertifiedKey,
 };
 use tokio::io::AsyncReadExt as _;
 
 use super::{
-    tls::Presented,
-    trust::tests::{Ca, described_by},
+    aggregated::FrontProxy,
+    tls::{Presented, TrustCell},
+    trust::{
+        Trust,
+        tests::{Ca, described_by},
+    },
     *,
 };
 
@@ -53,8 +57,9 @@ async fn open(trust: Option<Trust>) -> Knocked {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let acceptor = TlsAcceptor::from(tls::configure(presented, trust.clone()).unwrap());
-    let door = Door { acceptor, trust: trust.clone(), room: Echo };
+    let acceptor = TlsAcceptor::from(tls::configure(presented, Some(trust.clone())).unwrap());
+    let porter = FrontProxy::new(trust.clone());
+    let door = Door { acceptor, porter, room: Echo, bounds: Bounds::AGGREGATED };
     TaskTracker::new().spawn(door.serve(listener, stop.clone()));
     Knocked { address, served, trust, _stop: stop.drop_guard() }
 }
@@ -104,7 +109,7 @@ impl Knocked {
     }
 }
 
-fn trusting(ca: &Ca) -> Trust {
+pub(super) fn trusting(ca: &Ca) -> Trust {
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     Trust::read(&described_by(&ca.pem, r#"["front-proxy-client"]"#)).unwrap()
 }
@@ -145,19 +150,6 @@ async fn a_new_ca_is_believed_without_a_restart_and_the_old_one_no_more() {
 
     assert_eq!(door.ask(Some(old.issue(&["front-proxy-client"])), "/x", ALICE).await, None);
     assert!(door.ask(Some(new.issue(&["front-proxy-client"])), "/x", ALICE).await.is_some());
-}
-
-#[tokio::test]
-async fn an_open_connection_is_judged_again_when_the_ca_changes() {
-    let ca = Ca::new();
-    let peer = Peer { chain: Some(vec![ca.issue(&["front-proxy-client"]).0]), believed: Mutex::new(None) };
-    let trust = TrustCell::new(Some(Arc::new(trusting(&ca))));
-    assert!(peer.trust(&trust).is_ok());
-    assert!(peer.trust(&trust).is_ok());
-    trust.store(Some(Arc::new(trusting(&Ca::new()))));
-    assert!(matches!(peer.trust(&trust), Err(TrustError::Chain(_))));
-    trust.store(None);
-    assert!(peer.trust(&trust).is_err());
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! TLS as the aggregated door speaks it.
+//! TLS as the doors speak it.
 //!
 //! Promises: a client certificate is proven at the handshake against the CA of
 //! this moment; certificates and CA are replaced without a restart. Nothing is
@@ -22,7 +22,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use super::trust::Trust;
+use super::trust::{Trust, TrustError};
 
 /// The front proxy's description of this moment; none shuts the door.
 pub(in crate::gateway) type TrustCell = ArcSwapOption<Trust>;
@@ -37,31 +37,47 @@ impl ResolvesServerCert for Presented {
     }
 }
 
-/// The TLS side of the door.
+/// Says whether a client's certificate is worth anything at this moment.
+pub(in crate::gateway) trait Judge: std::fmt::Debug + Send + Sync {
+    /// Of the certificate first in `chain`.
+    fn judge(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), TrustError>;
+}
+
+impl Judge for TrustCell {
+    fn judge(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), TrustError> {
+        let trust = self.load_full().ok_or_else(TrustError::unread)?;
+        trust.believes(Some(chain), now)
+    }
+}
+
+/// The TLS side of a door, where certificates are judged by `judge`; none is asked for without.
 pub(in crate::gateway) fn configure(
     presented: Arc<Presented>,
-    trust: Arc<TrustCell>,
+    judge: Option<Arc<dyn Judge>>,
 ) -> Result<Arc<ServerConfig>, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = FrontProxy { trust, algorithms: provider.signature_verification_algorithms };
-    let mut config = ServerConfig::builder_with_provider(provider as Arc<CryptoProvider>)
-        .with_safe_default_protocol_versions()?
-        .with_client_cert_verifier(Arc::new(verifier))
-        .with_cert_resolver(presented);
+    let algorithms = provider.signature_verification_algorithms;
+    let builder =
+        ServerConfig::builder_with_provider(provider as Arc<CryptoProvider>).with_safe_default_protocol_versions()?;
+    let builder = match judge {
+        Some(judge) => builder.with_client_cert_verifier(Arc::new(Verifier { judge, algorithms })),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(presented);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(Arc::new(config))
 }
 
-/// Proves client certificates against the trust of the moment.
+/// Proves client certificates against the judge of the moment.
 #[derive(Debug)]
-struct FrontProxy {
-    trust: Arc<TrustCell>,
+struct Verifier {
+    judge: Arc<dyn Judge>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ClientCertVerifier for FrontProxy {
+impl ClientCertVerifier for Verifier {
     fn client_auth_mandatory(&self) -> bool {
         false
     }
@@ -76,10 +92,8 @@ impl ClientCertVerifier for FrontProxy {
         between: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        let shut = || rustls::Error::General("the front proxy is not known; the door is shut".to_owned());
-        let trust = self.trust.load_full().ok_or_else(shut)?;
         let chain: Vec<_> = std::iter::once(own).chain(between).cloned().collect();
-        match trust.believes(Some(&chain), now) {
+        match self.judge.judge(&chain, now) {
             Ok(()) => Ok(ClientCertVerified::assertion()),
             Err(error) => Err(rustls::Error::General(error.to_string())),
         }

@@ -51,11 +51,18 @@ pub(in crate::gateway) enum TrustError {
     #[error("no client certificate; only kube-apiserver may call here")]
     NoCertificate,
     /// The chain does not hold.
-    #[error("the client certificate is not under the front-proxy CA: {0}")]
+    #[error("the client certificate is not under the CA that is believed here: {0}")]
     Chain(rustls::Error),
     /// The name is not allowed.
     #[error("the client certificate's common name is not one of the front proxy's")]
     Name,
+}
+
+impl TrustError {
+    /// Nobody has described the front proxy yet.
+    pub(super) fn unread() -> Self {
+        described(CA, "has not been read yet; the door is shut")
+    }
 }
 
 const CA: &str = "requestheader-client-ca-file";
