@@ -32,7 +32,7 @@ pub use policy::{
     StageBlock, WindowBlock,
 };
 pub use request::{AccessRequest, AccessRequestSpec, AccessRequestStatus, ReviewStatus};
-pub use role::{AccessRole, AccessRoleSpec, AccessRoleStatus};
+pub use role::{AccessRole, AccessRoleSpec, AccessRoleStatus, StreamsBlock};
 pub use switch::{AccessSwitch, AccessSwitchSpec};
 pub use words::{
     Delivery, Effect, LabelOperator, Naming, Phase, Risk, Scope, StageOrder, SubjectKind, Urgency, Verdict, Weekday,

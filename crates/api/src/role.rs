@@ -69,6 +69,23 @@ pub struct AccessRoleSpec {
     /// How access may be delivered; the first is the default.
     #[schemars(length(min = 1, max = 2), extend("x-kubernetes-list-type" = "atomic"))]
     pub deliveries: Vec<Delivery>,
+    /// How a grant may use what stays open: shells, port-forwards, followed logs, watches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streams: Option<StreamsBlock>,
+}
+
+/// Limits on what stays open under one grant. A change counts for streams that are opened later.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamsBlock {
+    /// Open at once, at each gateway; 1000 where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max: Option<u32>,
+    /// A stream on which neither side says anything for this long is cut; never where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
+    pub idle_timeout: Option<String>,
 }
 
 /// What the controller found out about the role.

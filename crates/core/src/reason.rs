@@ -144,6 +144,10 @@ reasons! {
     OutsideRules,
     /// A path, query or header that could be read in two ways.
     Malformed,
+    /// As many streams are open under the grant as its role allows.
+    TooManyStreams,
+    /// Nothing was said on a stream for as long as its role allows; the grant stands.
+    Idle,
     /// A header that tries to act as somebody else.
     Impersonation,
     /// A method or protocol that is not served.

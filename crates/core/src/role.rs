@@ -48,6 +48,22 @@ pub enum Delivery {
     Token,
 }
 
+/// How a grant of the role may use streams: what stays open, such as a shell or a watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamLimits {
+    /// Open at once under one grant, at one gateway.
+    pub max: u32,
+    /// One on which nothing is said for this long is cut; `None`: never.
+    pub idle_timeout: Option<Length>,
+}
+
+impl Default for StreamLimits {
+    /// Of a role that says nothing: as many as no honest client opens, and never idle for too long.
+    fn default() -> Self {
+        Self { max: 1_000, idle_timeout: None }
+    }
+}
+
 /// An AccessRole with its ClusterRoles resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Role {

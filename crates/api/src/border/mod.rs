@@ -19,7 +19,7 @@ pub use decision::narrow;
 pub use grant::{ENDED, READY};
 pub use policy::{decider, policy, subjects};
 pub use request::question;
-pub use role::role;
+pub use role::{role, stream_limits};
 pub use rules::{policy_rules, rules};
 pub use terms::terms;
 

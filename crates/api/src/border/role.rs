@@ -3,7 +3,7 @@
 use super::length;
 use crate::role::AccessRole;
 use brevet_core::reason::{Reason, Refusal};
-use brevet_core::role::Role;
+use brevet_core::role::{Role, StreamLimits};
 use brevet_core::rules::Rules;
 
 /// The role, whose ClusterRoles allow `ceiling` and whose companions allow `companions`.
@@ -15,6 +15,7 @@ pub fn role(object: &AccessRole, ceiling: Rules, companions: Rules) -> Result<Ro
     let spec = &object.spec;
     let default_duration = length("spec.defaultDuration", &spec.default_duration)?;
     let max_duration = length("spec.maxDuration", &spec.max_duration)?;
+    stream_limits(object)?;
     if default_duration > max_duration {
         return Err(Refusal::new(
             Reason::RoleNotAccepted,
@@ -34,4 +35,15 @@ pub fn role(object: &AccessRole, ceiling: Rules, companions: Rules) -> Result<Ro
         names: spec.names.into(),
         deliveries: spec.deliveries.iter().copied().map(Into::into).collect(),
     })
+}
+
+/// How grants of the role may use streams.
+///
+/// # Errors
+/// With the path of the field that cannot be read.
+pub fn stream_limits(object: &AccessRole) -> Result<StreamLimits, Refusal> {
+    let usual = StreamLimits::default();
+    let Some(block) = &object.spec.streams else { return Ok(usual) };
+    let idle_timeout = block.idle_timeout.as_deref().map(|text| length("spec.streams.idleTimeout", text));
+    Ok(StreamLimits { max: block.max.unwrap_or(usual.max), idle_timeout: idle_timeout.transpose()? })
 }

@@ -26,7 +26,7 @@ pub(super) enum Way {
     Decisions,
     /// The watch of AccessPolicies.
     Policies,
-    /// The watch of AccessRoles, for their switches.
+    /// The watch of AccessRoles, for their switches and limits.
     Roles,
     /// The watch of AccessSwitches.
     Switches,

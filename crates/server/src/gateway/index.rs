@@ -11,13 +11,14 @@ use std::{
     sync::Arc,
 };
 
-use brevet_api::{AccessDecision, AccessGrant, AccessPolicy, AccessRequest, AccessRole, AccessSwitch};
+use brevet_api::{AccessDecision, AccessGrant, AccessPolicy, AccessRequest, AccessRole, AccessSwitch, border};
 use brevet_core::{
     decision::Decision,
     grant::{Evidence, Grant},
     policy::Policy,
     reason::Reason,
     request::Request,
+    role::StreamLimits,
 };
 use kube::core::DynamicObject;
 use tokio::sync::{mpsc, watch};
@@ -258,6 +259,7 @@ impl Index {
             Ok(role) => switches.put_role(&role),
             Err(error) => unreadable(object, &error),
         };
+        self.take_in_limits(change);
         match change {
             Change::All(objects, _) => {
                 switches.forget_roles();
@@ -268,6 +270,19 @@ impl Index {
             Change::Seen(_) | Change::Alive => return 0,
         }
         if *before == *switches.switches() { 0 } else { self.judge_all() }
+    }
+
+    fn take_in_limits(&self, change: &Change) {
+        let table = &self.parts.table;
+        match change {
+            Change::All(objects, _) => table.limit_all(objects.iter().filter_map(read_limits).collect()),
+            Change::Put(object) => match read_limits(object) {
+                Some((role, limits)) => table.limit(role, limits),
+                None => table.unlimit(object.metadata.name.as_deref().unwrap_or_default()),
+            },
+            Change::Gone(object) => table.unlimit(object.metadata.name.as_deref().unwrap_or_default()),
+            Change::Seen(_) | Change::Alive => {}
+        }
     }
 
     fn take_in_switches(&mut self, change: &Change) -> u64 {
@@ -350,6 +365,19 @@ fn read_policy(book: &Book, object: &DynamicObject) -> Policy {
             let name = object.metadata.name.clone().unwrap_or_default();
             tracing::error!(name, error = %error, "a policy cannot be read; it lets nobody have anything");
             policies::unreadable(name, uid(object).unwrap_or_default(), &error.to_string())
+        }
+    }
+}
+
+/// The role's name, and how its grants may use streams. One that cannot be read has the usual limits.
+fn read_limits(object: &DynamicObject) -> Option<(String, StreamLimits)> {
+    let name = object.metadata.name.clone()?;
+    let typed: AccessRole = object.clone().try_parse().ok()?;
+    match border::stream_limits(&typed) {
+        Ok(limits) => Some((name, limits)),
+        Err(refusal) => {
+            tracing::error!(name, reason = %refusal, "the limits of a role cannot be read");
+            None
         }
     }
 }

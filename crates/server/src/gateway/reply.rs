@@ -108,6 +108,8 @@ pub(super) fn code_of(reason: Reason) -> StatusCode {
         Reason::NotServed => StatusCode::NOT_IMPLEMENTED,
         Reason::Stale | Reason::NotReady | Reason::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
         Reason::Unauthenticated => StatusCode::UNAUTHORIZED,
+        // Without Retry-After: clients do not try again by themselves.
+        Reason::TooManyStreams => StatusCode::TOO_MANY_REQUESTS,
         _ => StatusCode::FORBIDDEN,
     }
 }
@@ -124,6 +126,7 @@ fn kubernetes_reason(code: StatusCode) -> &'static str {
         StatusCode::GONE => "Expired",
         StatusCode::PAYLOAD_TOO_LARGE => "RequestEntityTooLarge",
         StatusCode::UNPROCESSABLE_ENTITY => "Invalid",
+        StatusCode::TOO_MANY_REQUESTS => "TooManyRequests",
         StatusCode::SERVICE_UNAVAILABLE => "ServiceUnavailable",
         StatusCode::GATEWAY_TIMEOUT => "Timeout",
         _ => "InternalError",

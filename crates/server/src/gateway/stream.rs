@@ -66,14 +66,20 @@ pub(super) struct Stream {
     was_sent: AtomicBool,
     bytes_up: AtomicU64,
     bytes_down: AtomicU64,
+    /// Without a word for this long it is cut.
+    idle_timeout: Option<Duration>,
+    /// Milliseconds after `opened` at which something was said last.
+    used_ms: AtomicU64,
 }
 
 impl Stream {
-    /// An exchange of the task that runs now.
-    pub(super) fn new(about: Arc<About>, deadline: Deadline) -> Self {
+    /// An exchange of the task that runs now, cut when nothing is said in it for `idle_timeout`.
+    pub(super) fn new(about: Arc<About>, deadline: Deadline, idle_timeout: Option<Duration>) -> Self {
         Self {
             about,
             deadline,
+            idle_timeout,
+            used_ms: AtomicU64::new(0),
             opened_at: clock::now(),
             opened: Instant::now(),
             has_ended: AtomicBool::new(false),
@@ -193,6 +199,24 @@ impl Stream {
         self.was_sent.load(Ordering::Relaxed)
     }
 
+    /// Something was said in it.
+    pub(super) fn is_used(&self) {
+        if self.idle_timeout.is_some() {
+            self.used_ms.store(self.age_ms(), Ordering::Relaxed);
+        }
+    }
+
+    /// Since when it has been idle for too long, if it has.
+    pub(super) fn is_idle(&self) -> Option<Timestamp> {
+        let silent = Duration::from_millis(self.age_ms().saturating_sub(self.used_ms.load(Ordering::Relaxed)));
+        let too_long = silent.checked_sub(self.idle_timeout?)?;
+        clock::now().checked_sub(too_long).ok()
+    }
+
+    fn age_ms(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Counts bytes from the client.
     pub(super) fn count_up(&self, bytes: usize) {
         self.bytes_up.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -220,6 +244,13 @@ impl About {
             ),
             Reason::Stopping => {
                 format!("a gateway of grant `{}` stopped at {at}; the grant stands: try again", self.grant)
+            }
+            Reason::Idle => {
+                format!(
+                    "a stream under grant `{}` was cut at {at}: nothing was said in it for too long (Idle); \
+                         the grant stands: open it again",
+                    self.grant
+                )
             }
             cause => format!("grant `{}` ended at {at} ({cause}); ask again: {}", self.grant, self.again),
         }

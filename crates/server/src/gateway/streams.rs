@@ -14,6 +14,7 @@ use std::{
 use brevet_core::{
     audit::event::CallBegun,
     reason::{Reason, Refusal},
+    role::StreamLimits,
 };
 use jiff::Timestamp;
 use tokio::{
@@ -51,6 +52,8 @@ struct Open {
 struct OfGrant {
     deadline: Deadline,
     streams: HashMap<u64, Arc<Stream>>,
+    /// How many of them may last.
+    lasting: u32,
 }
 
 /// The second half of the registry: what is waiting for its second step.
@@ -65,10 +68,26 @@ impl Streams {
     }
 
     /// Registers an exchange of the task that runs now.
-    pub(super) fn register(self: &Arc<Self>, about: Arc<About>, deadline: Deadline, call: Call) -> Registered {
-        let stream = Arc::new(Stream::new(about, deadline));
+    ///
+    /// # Errors
+    /// `TooManyStreams`, for one that may last when as many are open as `limits` allow.
+    pub(super) fn register(
+        self: &Arc<Self>,
+        about: Arc<About>,
+        deadline: Deadline,
+        limits: StreamLimits,
+        call: Call,
+    ) -> Result<Registered, Refusal> {
+        let idle_timeout = limits.idle_timeout.filter(|_| call.is_long_running);
+        let idle_timeout = idle_timeout.map(|length| Duration::from_secs(length.seconds().into()));
+        let stream = Arc::new(Stream::new(about, deadline, idle_timeout));
         let grant = stream.about.grant_uid.clone();
         let mut open = self.lock();
+        let lasting = open.by_grant.get(&grant).map_or(0, |of_grant| of_grant.lasting);
+        if call.is_long_running && lasting >= limits.max {
+            let message = format!("{lasting} streams are open under this grant, as many as its role allows; close one");
+            return Err(Refusal::new(Reason::TooManyStreams, "", message));
+        }
         open.last_id += 1;
         let id = open.last_id;
         let looks_in = open.looks_at.map_or(LOOK_EVERY, |at| at.saturating_duration_since(Instant::now()));
@@ -77,12 +96,13 @@ impl Streams {
             if deadline.left() < looks_in {
                 self.earlier.notify_one();
             }
-            OfGrant { deadline, streams: HashMap::new() }
+            OfGrant { deadline, streams: HashMap::new(), lasting: 0 }
         });
+        of_grant.lasting += u32::from(call.is_long_running);
         of_grant.streams.insert(id, stream.clone());
         drop(open);
         self.receipts.opened(&call);
-        Registered { id, stream, call, registry: self.clone() }
+        Ok(Registered { id, stream, call, registry: self.clone() })
     }
 
     /// Ends every exchange of a grant, now.
@@ -122,7 +142,10 @@ impl Streams {
         let mut cuts = JoinSet::new();
         loop {
             tokio::select! {
-                () = tokio::time::sleep(self.until_next()) => self.end_what_is_due(),
+                () = tokio::time::sleep(self.until_next()) => {
+                    self.end_what_is_due();
+                    self.end_what_is_idle();
+                }
                 () = self.earlier.notified() => {}
                 Some(streams) = ended.0.recv() => {
                     cuts.spawn(async move {
@@ -138,7 +161,8 @@ impl Streams {
 
     fn until_next(&self) -> Duration {
         let mut open = self.lock();
-        let nearest = open.by_grant.values().map(|of_grant| of_grant.deadline.left()).min().unwrap_or(LOOK_EVERY);
+        let with_any = open.by_grant.values().filter(|of_grant| !of_grant.streams.is_empty());
+        let nearest = with_any.map(|of_grant| of_grant.deadline.left()).min().unwrap_or(LOOK_EVERY);
         let pause = nearest.min(LOOK_EVERY);
         open.looks_at = Some(Instant::now() + pause);
         pause
@@ -147,13 +171,29 @@ impl Streams {
     fn end_what_is_due(&self) {
         let due: Vec<_> = {
             let open = self.lock();
-            let over = open.by_grant.iter().filter(|(_, of_grant)| of_grant.deadline.is_over());
+            let over = open
+                .by_grant
+                .iter()
+                .filter(|(_, of_grant)| of_grant.deadline.is_over() && !of_grant.streams.is_empty());
             over.map(|(uid, of_grant)| (uid.clone(), of_grant.deadline.not_after())).collect()
         };
         for (uid, at) in due {
             self.end_grant(&uid, Reason::Expired, at);
             // Those that are still in the list leave it by themselves, at the latest when cut.
             self.lock().forget_if_ended(&uid);
+        }
+    }
+
+    /// Looks once a second, so that is how late it may be.
+    fn end_what_is_idle(&self) {
+        let idle: Vec<_> = {
+            let open = self.lock();
+            let all = open.by_grant.values().flat_map(|of_grant| of_grant.streams.values());
+            let open = all.filter(|stream| stream.ending().is_none());
+            open.filter_map(|stream| Some((stream.clone(), stream.is_idle()?))).collect()
+        };
+        for (stream, since) in idle {
+            self.end(vec![stream], Reason::Idle, since);
         }
     }
 
@@ -167,7 +207,7 @@ impl Open {
     fn forget_if_ended(&mut self, uid: &str) {
         if let Some(of_grant) = self.by_grant.get_mut(uid) {
             of_grant.streams.retain(|_, stream| stream.ending().is_none());
-            if of_grant.streams.is_empty() {
+            if of_grant.streams.is_empty() && of_grant.lasting == 0 {
                 self.by_grant.remove(uid);
             }
         }
@@ -205,7 +245,8 @@ impl Drop for Registered {
         let mut open = self.registry.lock();
         if let Some(of_grant) = open.by_grant.get_mut(&self.stream.about.grant_uid) {
             of_grant.streams.remove(&self.id);
-            if of_grant.streams.is_empty() {
+            of_grant.lasting -= u32::from(self.call.is_long_running);
+            if of_grant.streams.is_empty() && of_grant.lasting == 0 {
                 open.by_grant.remove(&self.stream.about.grant_uid);
             }
         }
@@ -237,10 +278,55 @@ mod tests {
         (streams, tasks, stop)
     }
 
+    fn register(streams: &Arc<Streams>, uid: &str, deadline: Deadline) -> Registered {
+        streams.register(about(uid), deadline, StreamLimits::default(), Call::default()).unwrap()
+    }
+
+    fn lasting() -> Call {
+        Call { is_long_running: true, ..Call::default() }
+    }
+
+    #[tokio::test]
+    async fn a_grant_has_its_number_of_streams_and_short_calls_do_not_count() {
+        let (streams, _tasks, _stop) = start();
+        let limits = StreamLimits { max: 2, ..StreamLimits::default() };
+        let open = |uid: &str, call: Call| streams.register(about(uid), in_ms(60_000), limits, call);
+        let (one, two) = (open("1", lasting()).unwrap(), open("1", lasting()).unwrap());
+        assert_eq!(open("1", lasting()).err().unwrap().reason, Reason::TooManyStreams);
+        assert!(open("1", Call::default()).is_ok() && open("2", lasting()).is_ok());
+        // One that was ended counts until it has left.
+        streams.end_grant("1", Reason::Revoked, clock::now());
+        assert!(open("1", lasting()).is_err());
+        drop((one, two));
+        assert!(open("1", lasting()).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_stream_in_which_nothing_is_said_is_cut_and_one_in_use_is_not() {
+        let (streams, _tasks, _stop) = start();
+        let idle_timeout = brevet_core::length::Length::from_seconds(1);
+        let limits = StreamLimits { idle_timeout, ..StreamLimits::default() };
+        let silent = streams.register(about("1"), in_ms(60_000), limits, lasting()).unwrap();
+        let busy = streams.register(about("1"), in_ms(60_000), limits, lasting()).unwrap();
+        let short = streams.register(about("1"), in_ms(60_000), limits, Call::default()).unwrap();
+        let mut ticks = tokio::time::interval(Duration::from_millis(100));
+        let speak = async {
+            loop {
+                busy.stream.is_used();
+                ticks.tick().await;
+            }
+        };
+        tokio::select! {
+            ending = silent.stream.ended() => assert_eq!(ending.cause, Reason::Idle),
+            () = speak => {}
+        }
+        assert!(busy.stream.is_open() && short.stream.is_open());
+    }
+
     #[tokio::test]
     async fn an_exchange_ends_at_its_deadline() {
         let (streams, _tasks, _stop) = start();
-        let open = streams.register(about("1"), in_ms(50), Call::default());
+        let open = register(&streams, "1", in_ms(50));
         assert_eq!(open.stream.ended().await.cause, Reason::Expired);
         assert!(clock::now() < open.stream.deadline.not_after() + 100.milliseconds());
         assert!(!open.stream.is_open());
@@ -249,8 +335,8 @@ mod tests {
     #[tokio::test]
     async fn ending_one_grant_leaves_the_others() {
         let (streams, _tasks, _stop) = start();
-        let one = streams.register(about("1"), in_ms(60_000), Call::default());
-        let other = streams.register(about("2"), in_ms(60_000), Call::default());
+        let one = register(&streams, "1", in_ms(60_000));
+        let other = register(&streams, "2", in_ms(60_000));
         streams.end_grant("1", Reason::Revoked, clock::now());
         assert_eq!(one.stream.ended().await.cause, Reason::Revoked);
         assert!(other.stream.is_open());
@@ -261,9 +347,9 @@ mod tests {
     #[tokio::test]
     async fn what_is_over_leaves_the_list() {
         let (streams, _tasks, _stop) = start();
-        drop(streams.register(about("1"), in_ms(60_000), Call::default()));
+        drop(register(&streams, "1", in_ms(60_000)));
         assert!(streams.lock().by_grant.is_empty());
-        let kept = streams.register(about("1"), in_ms(10), Call::default());
+        let kept = register(&streams, "1", in_ms(10));
         kept.stream.ended().await;
         drop(kept);
         assert!(streams.lock().by_grant.is_empty());

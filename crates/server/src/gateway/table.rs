@@ -13,6 +13,7 @@ use brevet_core::{
     grant::{Ended, Evidence, Grant},
     permit::{Attempt, Grants, Permit},
     reason::{Reason, Refusal},
+    role::StreamLimits,
 };
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -34,12 +35,15 @@ pub(super) struct Table {
 struct Rows {
     grants: Grants,
     by_name: HashMap<String, Row>,
+    /// How grants of each role may use streams, where it says so.
+    limits: HashMap<String, StreamLimits>,
 }
 
 /// What belongs to a grant besides core's judgement.
 struct Row {
     about: Arc<About>,
     deadline: Deadline,
+    role: String,
     stands: bool,
 }
 
@@ -48,6 +52,7 @@ pub(super) struct Admitted {
     pub(super) permit: Permit,
     pub(super) about: Arc<About>,
     pub(super) deadline: Deadline,
+    pub(super) limits: StreamLimits,
 }
 
 impl Table {
@@ -70,7 +75,8 @@ impl Table {
         let permit = rows.grants.permit(attempt, now)?;
         // A grant that core permits has a row: both are written together.
         let row = row.ok_or_else(|| Refusal::new(Reason::NoSuchGrant, "", "no such grant"))?;
-        Ok(Admitted { permit, about: row.about.clone(), deadline: row.deadline })
+        let limits = rows.limits.get(&row.role).copied().unwrap_or_default();
+        Ok(Admitted { permit, about: row.about.clone(), deadline: row.deadline, limits })
     }
 
     /// Whether the grant of this name and uid still stands.
@@ -103,10 +109,25 @@ impl Table {
             Some(row) => (row.about.clone(), row.deadline),
             None => (Arc::new(about(&grant)), Deadline::seen_now(grant.window.not_after)),
         };
-        let name = grant.name.clone();
+        let (name, role) = (grant.name.clone(), grant.terms.role.clone());
         let judged = rows.grants.apply(grant, evidence, now);
-        rows.by_name.insert(name, Row { about, deadline, stands: judged.is_ok() });
+        rows.by_name.insert(name, Row { about, deadline, role, stands: judged.is_ok() });
         judged
+    }
+
+    /// Takes in how grants of all roles may use streams.
+    pub(super) fn limit_all(&self, limits: HashMap<String, StreamLimits>) {
+        self.rows.write().unwrap_or_else(PoisonError::into_inner).limits = limits;
+    }
+
+    /// Takes in how grants of one role may use streams.
+    pub(super) fn limit(&self, role: String, limits: StreamLimits) {
+        self.rows.write().unwrap_or_else(PoisonError::into_inner).limits.insert(role, limits);
+    }
+
+    /// Forgets a role that is gone.
+    pub(super) fn unlimit(&self, role: &str) {
+        self.rows.write().unwrap_or_else(PoisonError::into_inner).limits.remove(role);
     }
 
     /// Forgets a grant that is gone.

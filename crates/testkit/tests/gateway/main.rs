@@ -19,6 +19,7 @@ mod kubectl;
 mod records;
 mod replica;
 mod rights;
+mod stream_limits;
 mod streams;
 mod tunnels;
 mod upstream;

@@ -42,6 +42,7 @@ impl Body for Upload {
                 Some(Ok(frame)) => {
                     if let Ok(bytes) = frame.into_data() {
                         stream.count_up(bytes.len());
+                        stream.is_used();
                         return Poll::Ready(Some(Ok(Frame::data(bytes))));
                     }
                 }
@@ -116,6 +117,7 @@ impl Download {
                     if let Ok(bytes) = frame.into_data() {
                         self.edge.passes(&bytes);
                         stream.count_down(bytes.len());
+                        stream.is_used();
                         return Poll::Ready(Some(Ok(Frame::data(bytes))));
                     }
                 }

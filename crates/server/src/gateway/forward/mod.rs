@@ -139,7 +139,7 @@ impl Forwarder {
         let call = Call::read(parts.method.as_str(), path, query)?;
         (told.verb, told.target) = describe(&call);
         let attempt = Attempt { grant, caller: &visitor.caller, call: &call };
-        let Admitted { permit, about, deadline } = self.table.permit(&attempt)?;
+        let Admitted { permit, about, deadline, limits } = self.table.permit(&attempt)?;
         headers::check(&parts.headers)?;
         let upgrade = match headers::is_upgrade(&parts.headers) {
             true => Some(Upgrade::asked(parts, &body)?),
@@ -163,7 +163,7 @@ impl Forwarder {
             audit_id: told.audit_id.clone(),
         };
         let begun = begun(visitor, &outgoing, path, parts, told);
-        let mut open = self.streams.register(about, deadline, told.clone());
+        let mut open = self.streams.register(about, deadline, limits, told.clone())?;
         let receipt = open.record(begun).await?;
         if !self.table.still_stands(outgoing.permit.grant_name(), outgoing.permit.grant_uid()) {
             let message = "the grant ended at this moment; `kubectl brevet list --mine` shows how";

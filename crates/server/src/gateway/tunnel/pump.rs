@@ -41,6 +41,8 @@ pub(super) struct Pump<C, S> {
     /// Runs while one direction is over, and the other says nothing.
     linger: Option<Pin<Box<Sleep>>>,
     moved: u64,
+    /// What had been said when it was last looked at.
+    acts: u64,
 }
 
 /// Towards kube-apiserver.
@@ -88,7 +90,7 @@ where
     /// Between `client` and `server`.
     pub(super) fn new(client: C, server: S, speech: Speech, stream: Arc<Stream>) -> Self {
         let (up, down) = (Up::default(), Down::default());
-        Self { client, server, speech, down, stream, up, linger: None, moved: 0 }
+        Self { client, server, speech, down, stream, up, linger: None, moved: 0, acts: 0 }
     }
 
     /// What had been read from either side before the tunnel was open.
@@ -117,6 +119,10 @@ where
             self.up = Up { pending: Vec::new(), way: Way::Over };
         }
         let down = self.poll_down(cx);
+        if self.speech.acts() != self.acts {
+            self.acts = self.speech.acts();
+            self.stream.is_used();
+        }
         if !self.stream.is_open() {
             return Poll::Ready(Stop::Ended);
         }

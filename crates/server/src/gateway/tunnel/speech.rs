@@ -38,6 +38,8 @@ pub(super) struct Speech {
     protocol: Protocol,
     socket: Option<WebSocket>,
     spdy: Option<Box<Conversation>>,
+    /// What was said in messages, either way; pings say nothing.
+    acts: u64,
 }
 
 #[derive(Default)]
@@ -81,18 +83,26 @@ impl Speech {
             Protocol::Channels | Protocol::OtherWebSocket | Protocol::TunnelledForward => Some(WebSocket::default()),
             Protocol::Spdy | Protocol::SpdyText | Protocol::SpdyForward => None,
         };
-        Self { protocol, socket, spdy: spdy.map(Box::new) }
+        Self { protocol, socket, spdy: spdy.map(Box::new), acts: 0 }
     }
 
     /// Takes note of what the client has sent.
     pub(super) fn client_sent(&mut self, mut bytes: &[u8]) {
-        let Some(spdy) = &mut self.spdy else { return };
-        let Some(socket) = &mut self.socket else { return spdy.client_sent(bytes) };
+        let Some(socket) = &mut self.socket else {
+            return self.spdy.iter_mut().for_each(|spdy| spdy.client_sent(bytes));
+        };
         while let Some(piece) = socket.sent.next(&mut bytes) {
-            if let Piece::Message(masked) = piece {
-                masked.in_clear(|clear| spdy.client_sent(clear));
+            match (piece, &mut self.spdy) {
+                (Piece::Message(masked), Some(spdy)) => masked.in_clear(|clear| spdy.client_sent(clear)),
+                (Piece::Message(_), None) => self.acts += 1,
+                _ => {}
             }
         }
+    }
+
+    /// How often something was said so far, by either side; keeping the connection alive is no such thing.
+    pub(super) fn acts(&self) -> u64 {
+        self.acts + self.spdy.as_ref().map_or(0, |spdy| spdy.acts())
     }
 
     /// Appends what was read from kube-apiserver to `pending`. Returns the last
@@ -108,6 +118,7 @@ impl Speech {
         while let Some(piece) = socket.read.next(&mut bytes) {
             match (piece, &mut self.spdy) {
                 (Piece::Message(masked), Some(spdy)) => masked.in_clear(|clear| spdy.read_on(clear)),
+                (Piece::Message(_), None) => self.acts += 1,
                 (Piece::End, None) => boundary = Some(start + whole - bytes.len()),
                 (Piece::End, Some(spdy)) if spdy.is_read_whole() => boundary = Some(start + whole - bytes.len()),
                 _ => {}

@@ -40,7 +40,7 @@ impl Ends {
         let about =
             About { grant: "g".to_owned(), grant_uid: "1".to_owned(), holder: "a".to_owned(), again: "ask".to_owned() };
         let deadline = Deadline::seen_now(clock::now() + 1.hour());
-        let stream = Arc::new(Stream::new(Arc::new(about), deadline));
+        let stream = Arc::new(Stream::new(Arc::new(about), deadline, None));
         let mut pump = Pump::new(inner_client, inner_server, Speech::new(protocol), stream.clone());
         let mut pumping = JoinSet::new();
         pumping.spawn(async move {

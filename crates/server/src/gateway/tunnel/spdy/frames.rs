@@ -13,6 +13,7 @@ const FIN: u8 = 1;
 pub(super) const SYN_STREAM: u16 = 1;
 pub(super) const SYN_REPLY: u16 = 2;
 pub(super) const RST_STREAM: u16 = 3;
+pub(super) const PING: u16 = 6;
 pub(super) const HEADERS: u16 = 8;
 
 /// Where one direction of a connection stands.

@@ -17,7 +17,7 @@ mod headers;
 use std::collections::BTreeMap;
 
 use self::{
-    frames::{Frames, HEADERS, Kind, Piece, RST_STREAM, SYN_REPLY, SYN_STREAM, write_data},
+    frames::{Frames, HEADERS, Kind, PING, Piece, RST_STREAM, SYN_REPLY, SYN_STREAM, write_data},
     headers::{BLOCK_BYTES_MAX, HeaderBlocks},
 };
 
@@ -37,6 +37,8 @@ pub(super) struct Conversation {
     read: Follower,
     said: Follower,
     streams: BTreeMap<u32, Stream>,
+    /// Frames about streams, either way; a ping is about none.
+    acts: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +80,13 @@ impl Conversation {
             read: Follower::default(),
             said: Follower::default(),
             streams: BTreeMap::new(),
+            acts: 0,
         }
+    }
+
+    /// How many frames said something so far, from either side.
+    pub(super) fn acts(&self) -> u64 {
+        self.acts
     }
 
     /// One whose error stream carries JSON: it is given a byte of it at once, so
@@ -102,6 +110,7 @@ impl Conversation {
                 }
                 Piece::End(head) => {
                     let control = std::mem::take(&mut self.control);
+                    self.acts += u64::from(head.kind != Kind::Control(PING));
                     match head.kind {
                         Kind::Data(stream) if head.is_fin => self.is_over_for_client(stream),
                         Kind::Data(_) => {}
@@ -161,6 +170,7 @@ impl Conversation {
             let Some(event) = self.read.next(&mut bytes) else { return boundary };
             pending.extend_from_slice(before.get(..before.len() - bytes.len()).unwrap_or_default());
             let Some(event) = event else { continue };
+            self.acts += u64::from(event != Event::Other);
             if let Event::Replied { stream, is_fin: false } = event
                 && self.is_guarded
                 && self.streams.get(&stream).is_some_and(|stream| stream.is_error)
@@ -173,7 +183,9 @@ impl Conversation {
 
     /// Takes note of what was read from the server, without a guard.
     pub(super) fn read_on(&mut self, mut bytes: &[u8]) {
-        while self.read.next(&mut bytes).is_some() {}
+        while let Some(event) = self.read.next(&mut bytes) {
+            self.acts += u64::from(event.is_some_and(|event| event != Event::Other));
+        }
     }
 
     /// Whether what was read from the server ends with a frame.
