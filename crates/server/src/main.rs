@@ -54,6 +54,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let mut tasks = JoinSet::new();
     let health = probes::Health::default();
     let metrics = telemetry::Metrics::default();
+    health.fails("start", "not every role has started");
     if let Some(address) = options.probe_listen {
         let listener = tokio::net::TcpListener::bind(address)
             .await
@@ -66,11 +67,13 @@ async fn run(options: Options) -> anyhow::Result<()> {
         let shared = shared::Shared::connect(&role, log.recorder(), health.clone(), metrics.clone()).await?;
         let (shared, watching) = guard::watch(shared, stop.clone()).await?;
         tasks.spawn(watching);
+        health.fails(role.name(), "not started yet");
         match role {
             Role::Controller { options, .. } => tasks.spawn(controller::run(options, shared, stop.clone())),
             Role::Gateway { options, .. } => tasks.spawn(gateway::run(options, shared, stop.clone())),
         };
     }
+    health.holds("start");
     tasks.spawn(until_signal(stop.clone()));
     let outcome = until_all_ended(tasks, &stop).await;
     // Last of all: whatever was done on the way out is in it.

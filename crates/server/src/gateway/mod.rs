@@ -120,10 +120,15 @@ pub(crate) async fn run(options: Options, shared: Shared, stop: CancellationToke
     // What keeps grants and deadlines goes on while the door drains.
     let work = CancellationToken::new();
     let registration = Registration::new(shared.client.clone(), &replica, options.apiservice_port);
+    // Each says by itself when it holds.
+    for check in ["gateway-contact", "gateway-certificate", "gateway-front-proxy"] {
+        shared.health.fails(check, "not looked at yet");
+    }
     let mut tasks = (JoinSet::new(), JoinSet::new());
     let room = start(&shared, &replica, registration, listener, (&mut tasks.0, &mut tasks.1), (&work, &stop))?;
     let opening = (&mut tasks.0, &mut tasks.1);
     direct::open(&options.direct, &shared.client, &room, opening, (&work, &stop)).await?;
+    shared.health.holds(shared.role);
     let (parts, ways_in) = tasks;
     let outcome = until_stopped(parts, ways_in, &stop, &work).await;
     // Last of all: from here on nobody need wait for this replica to acknowledge anything.
