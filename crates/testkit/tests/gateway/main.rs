@@ -10,12 +10,14 @@ mod knock;
 mod made;
 
 mod asking;
+mod conformance;
 mod contact;
 mod direct;
 mod direct_keys;
 mod doors;
 mod hostile;
 mod kubectl;
+mod reading;
 mod records;
 mod replica;
 mod rights;
