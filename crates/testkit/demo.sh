@@ -53,8 +53,8 @@ say "Alice is a developer. She may not read logs"
 as alice kubectl logs -n shop web-1 --tail 2
 refused "forbidden"
 
-say "She asks for one task, on one pod, for thirty seconds, and says why"
-as alice kubectl brevet request view-logs -n shop --pod web-1 --for 30s --reason "checkout errors after the rollout" --wait=false -o name
+say "She asks for one task, on one pod, for forty seconds, and says why"
+as alice kubectl brevet request view-logs -n shop --pod web-1 --for 40s --reason "checkout errors after the rollout" --wait=false -o name
 works
 request=$(printf '%s\n' "$out" | sed -n 's|^accessrequest.brevet.dev/||p')
 [ -n "$request" ] || fail "no request was named"
@@ -90,10 +90,28 @@ say "The grant is hers alone: to Mallory it does not exist"
 as mallory kubectl --server "$(KUBECONFIG="$play/cluster/alice.kubeconfig" kubectl config view --raw -o 'jsonpath={.clusters[0].cluster.server}')/apis/sessions.brevet.dev/v1alpha1/grants/$request/proxy" logs -n shop web-1 --tail 1
 [ "$code" -ne 0 ] || fail "mallory used alice's grant"
 
-say "She follows the log. Nobody ends this stream; the deadline does"
+say "She needs a shell in the pod, too, for twenty seconds, and opens one"
+as alice kubectl brevet request debug-pod -n shop --pod web-1 --for 20s --reason "look at its files" --wait=false -o name
+works
+shell=$(printf '%s\n' "$out" | sed -n 's|^accessrequest.brevet.dev/||p')
+as bob kubectl brevet approve "$shell" --yes
+works
+as alice kubectl brevet wait "$shell"
+works
+printf '%salice$%s kubectl brevet exec %s -- kubectl exec -n shop web-1 -- sh -c "echo inside; sleep 600" &\n' "$dim" "$plain" "$shell"
+KUBECONFIG="$play/cluster/alice.kubeconfig" kubectl brevet exec "$shell" -- \
+    kubectl exec -n shop web-1 -- sh -c 'echo inside; sleep 600' >"$play/shell" 2>&1 </dev/null &
+inside=$!
+
+say "She follows the log meanwhile. Nobody ends these two streams; their deadlines do"
 as alice kubectl brevet exec "$request" -- kubectl logs -n shop web-1 -f --tail 1
 [ "$code" -ne 0 ] || fail "the stream ended as if nothing had happened"
-[[ "$out" == *"$request"* ]] || fail "she was not told why it ended"
+[[ "$out" == *"grant \`$request\` ended at"* ]] || fail "she was not told why it ended"
+wait "$inside"; code=$?
+echo "The shell:"; sed 's/^/  /' "$play/shell"
+[ "$code" -ne 0 ] || fail "the shell ended as if nothing had happened"
+grep -q "^inside" "$play/shell" || fail "the shell had not begun"
+grep -q "grant .$shell. ended at" "$play/shell" || fail "she was not told why the shell ended"
 
 say "And she is refused again"
 as alice kubectl brevet exec "$request" -- kubectl logs -n shop web-1 --tail 1
