@@ -32,6 +32,7 @@ mod order;
 
 mod digest;
 mod findings;
+mod lint;
 
 pub mod stages;
 
@@ -45,6 +46,7 @@ pub use evaluate::{Conditions, Decider, Outcome, Ruling, Unread, evaluate, skipp
 pub use explain::Near;
 pub use findings::{Finding, findings};
 pub use glob::Glob;
+pub use lint::{Remark, Severity, lint};
 pub use order::Policies;
 pub use resources::ResourceMatch;
 pub use schedule::{CivilSpan, DayWindow, Schedule, TimeOfDay, Weekdays, Zone};

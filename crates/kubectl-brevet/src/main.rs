@@ -6,7 +6,7 @@
 //!
 //! In reading order: what is typed ([`cli`], [`asked`]), where the cluster is ([`origin`],
 //! [`cluster`]), what is seen and signed ([`entry`], [`sheet`], [`attest`]), what is written
-//! ([`grant_file`]), and each verb ([`verbs`]).
+//! ([`grant_file`]), policies tried without a cluster ([`trial`]), and each verb ([`verbs`]).
 
 mod cli;
 
@@ -30,6 +30,8 @@ mod plain;
 mod print;
 mod problem;
 mod spans;
+
+mod trial;
 
 mod verbs;
 

@@ -17,7 +17,7 @@ mod words;
 
 pub use decision::narrow;
 pub use grant::{ENDED, READY};
-pub use policy::{decider, policy, subjects};
+pub use policy::{decider, policy, policy_faults, subjects};
 pub use request::question;
 pub use role::{role, stream_limits};
 pub use rules::{policy_rules, rules};

@@ -24,6 +24,27 @@ use brevet_core::switch::Switch;
 /// # Errors
 /// Only if the object was not read from an API server.
 pub fn policy(object: &AccessPolicy, condition_fault: impl Fn(&str) -> Option<String>) -> Result<Policy, Refusal> {
+    let (mut policy, mut faults) = read(object, condition_fault)?;
+    faults.extend(findings(&policy).iter().map(ToString::to_string));
+    policy.fault = (!faults.is_empty()).then(|| faults.join("; "));
+    Ok(policy)
+}
+
+/// What of the policy cannot be read, each with its path. What core finds wrong with it comes on top.
+///
+/// # Errors
+/// Only if the object was not read from an API server.
+pub fn policy_faults(
+    object: &AccessPolicy,
+    condition_fault: impl Fn(&str) -> Option<String>,
+) -> Result<Vec<String>, Refusal> {
+    Ok(read(object, condition_fault)?.1)
+}
+
+fn read(
+    object: &AccessPolicy,
+    condition_fault: impl Fn(&str) -> Option<String>,
+) -> Result<(Policy, Vec<String>), Refusal> {
     let stored = Stored::read(&object.metadata)?;
     let mut faults = Vec::new();
     let read = |(at, block): (usize, &Block)| {
@@ -35,7 +56,7 @@ pub fn policy(object: &AccessPolicy, condition_fault: impl Fn(&str) -> Option<St
         rule
     };
     let rules = object.spec.rules.iter().enumerate().map(read).collect();
-    let mut policy = Policy {
+    let policy = Policy {
         name: stored.name,
         uid: stored.uid,
         generation: object.metadata.generation.unwrap_or_default(),
@@ -45,9 +66,7 @@ pub fn policy(object: &AccessPolicy, condition_fault: impl Fn(&str) -> Option<St
         people: object.spec.people.iter().map(|person| person.usernames.iter().cloned().collect()).collect(),
         rules,
     };
-    faults.extend(findings(&policy).iter().map(ToString::to_string));
-    policy.fault = (!faults.is_empty()).then(|| faults.join("; "));
-    Ok(policy)
+    Ok((policy, faults))
 }
 
 /// The rule that decided, as a status or grant names it.

@@ -9,7 +9,8 @@ use std::fmt;
 use super::{Effect, Policy, PolicyRule, Stage, SubjectRef};
 
 /// Groups that everybody, or every pod, is in.
-const GROUPS_OF_EVERYBODY: [&str; 3] = ["system:authenticated", "system:unauthenticated", "system:serviceaccounts"];
+pub(super) const GROUPS_OF_EVERYBODY: [&str; 3] =
+    ["system:authenticated", "system:unauthenticated", "system:serviceaccounts"];
 
 /// Something wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]

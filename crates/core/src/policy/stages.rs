@@ -10,6 +10,7 @@
 //! Left out on purpose: whether somebody holds the verb `approve`; admission
 //! let no decision pass without.
 
+mod closed;
 mod matching;
 mod narrowing;
 mod people;
@@ -24,6 +25,7 @@ use crate::decision::{Decision, Verdict, weigh};
 use crate::reason::{Reason, Refusal};
 use crate::{length::Length, request::Request, subject::Subject, terms::Terms};
 
+pub(super) use closed::cannot_be_filled;
 use matching::assign;
 pub use narrowing::{InForce, in_force};
 pub use people::{Aliases, is_one_human};

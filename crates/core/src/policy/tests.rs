@@ -13,6 +13,9 @@ use crate::rules::{Rule, Rules};
 use crate::subject::Subject;
 use crate::window::Window;
 
+mod laws;
+mod lint;
+
 /// Conditions that are their own answer: `true`, `false`, anything else errs.
 #[derive(Debug)]
 struct Plain;

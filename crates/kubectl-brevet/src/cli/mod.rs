@@ -10,6 +10,7 @@ mod ask;
 mod direct;
 mod name;
 mod narrow;
+mod policy;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use ask::{AskArgs, DeliveryWord, ExplainArgs, RequestArgs, UrgencyWord};
 pub(crate) use direct::DirectArgs;
 pub(crate) use narrow::NarrowArgs;
+pub(crate) use policy::{DiffArgs, LintArgs, PolicyArgs, PolicyVerb, TestArgs};
 
 /// Ask for access in Kubernetes, use it for a while, give it back
 #[derive(Debug, Parser)]
@@ -182,6 +184,10 @@ Example: eval \"$(kubectl brevet use view-logs-x7k2p)\" && kubectl logs web-1"
     /// Open a shell in which kubectl goes through a grant
     #[command(after_help = "Example: kubectl brevet shell view-logs-x7k2p")]
     Shell(ShellArgs),
+
+    /// Try, check and compare policies before they are merged
+    #[command(after_help = policy::POLICY_HELP)]
+    Policy(PolicyArgs),
 
     /// Check that Brevet works here, and for you
     #[command(after_help = "Example: kubectl brevet doctor")]
@@ -478,6 +484,11 @@ mod tests {
         for verb in root.get_subcommands_mut().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
             let page = verb.render_help();
             pages.push(format!("$ kubectl brevet {} --help\n{page}", verb.get_name()));
+            let name = verb.get_name().to_owned();
+            for inner in verb.get_subcommands_mut().filter(|inner| inner.get_name() != "help") {
+                let page = inner.render_help();
+                pages.push(format!("$ kubectl brevet {name} {} --help\n{page}", inner.get_name()));
+            }
         }
         insta::assert_snapshot!("help", pages.join("\n\n"));
     }
@@ -487,6 +498,11 @@ mod tests {
         for verb in Cli::command().get_subcommands().filter(|verb| !verb.is_hide_set()) {
             let after = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(after.contains(&format!("kubectl brevet {}", verb.get_name())), "{}: {after}", verb.get_name());
+            for inner in verb.get_subcommands() {
+                let after = inner.get_after_help().map(ToString::to_string).unwrap_or_default();
+                let command = format!("kubectl brevet {} {}", verb.get_name(), inner.get_name());
+                assert!(after.contains(&command), "{command}: {after}");
+            }
         }
     }
 }

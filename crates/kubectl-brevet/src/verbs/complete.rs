@@ -100,6 +100,15 @@ fn expected(root: &Command, before: &[String], last: &str) -> Expected {
     if before.iter().any(|word| word == "--") {
         return Expected::Anything;
     }
+    if verb.has_subcommands() {
+        let mut after = before.iter().skip_while(|word| word.as_str() != verb.get_name()).skip(1);
+        return match after.find_map(|word| verb.find_subcommand(word)) {
+            Some(_) if !last.starts_with('-') => Expected::Anything,
+            Some(inner) => flags(inner, root),
+            None if last.starts_with('-') => flags(verb, root),
+            None => Expected::Words(verbs(verb)),
+        };
+    }
     if let Some(value) = before.last().and_then(|flag| value_of(verb, root, flag)) {
         return value;
     }
@@ -267,5 +276,8 @@ mod tests {
         assert!(proposed(&["request", "view-logs", ""]).contains(&"--for".to_owned()));
         assert_eq!(proposed(&["get", "x", "-o", ""]), ["wide", "name", "json", "yaml"]);
         assert!(proposed(&["completion", ""]).contains(&"kubectl".to_owned()));
+        assert_eq!(proposed(&["policy", ""]), ["test", "lint", "diff"]);
+        assert!(proposed(&["policy", "test", "--"]).contains(&"--junit".to_owned()));
+        assert_eq!(at(&["policy", "test", ""]), Expected::Anything);
     }
 }

@@ -11,6 +11,7 @@ mod doctor;
 mod enter;
 mod explain;
 mod list;
+mod policy;
 mod request;
 mod review;
 mod revoke;
@@ -49,6 +50,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Code> {
         Verb::Use(args) => enter::use_grant(&reach(&global).await?, &args).await,
         Verb::Exec(args) => enter::exec(&reach(&global).await?, &args).await,
         Verb::Shell(args) => enter::shell(&reach(&global).await?, &args).await,
+        Verb::Policy(args) => policy::run(&args),
         Verb::Doctor(args) => doctor::run(&reach(&global).await?, &args).await,
         Verb::Version(args) => version::run(&wish(&global), &args).await,
         Verb::Completion(args) => complete::script(args.script),
