@@ -34,7 +34,7 @@ lint: prerequisites $(CARGO_DENY) ## format, clippy, licences, bans and sources
 	cargo clippy --workspace --all-targets --locked -- --deny warnings
 	$(CARGO_DENY) --locked check --hide-inclusion-graph licenses bans sources
 
-bench: control-plane ## approve to first call, grants per second; see bench/README.md
+bench: control-plane ## approve to first call, grants per second, the audit log; see bench/README.md
 	cargo build --workspace --bins --profile fast --locked
 	target/fast/brevet-bench
 

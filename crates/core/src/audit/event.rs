@@ -18,7 +18,9 @@ mod granting;
 mod keeping;
 mod words;
 
-pub use asking::{DecisionWeighed, Evaluated, RequestClosed, RequestSeen, RulingWord, StageNeeded, TermsSet};
+pub use asking::{
+    DecisionWeighed, Evaluated, NarrowedTo, RequestClosed, RequestSeen, RulingWord, StageNeeded, TermsSet,
+};
 pub use calls::{CallBegun, CallDone, CallOutcome, CallRefused, CallTarget, StreamCut, StreamOpened, TokenMinted};
 pub use catalogue::{CatalogueChanged, CatalogueKind, Change, GuardBroken, GuardRepaired};
 pub use granting::{

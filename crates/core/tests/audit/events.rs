@@ -2,7 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use brevet_core::audit::{Chain, ChainId, Event, Record};
+use brevet_core::{
+    audit::{
+        Chain, ChainId, Event, Record,
+        event::{Evaluated, ObjectRef, RulingWord},
+    },
+    length::Length,
+    policy::{BreakGlass, Outcome, Ruling},
+};
 
 use crate::samples;
 
@@ -16,14 +23,17 @@ macro_rules! each_kind {
         /// The kinds that have a test here.
         const TESTED: &[&str] = &[$(stringify!($kind)),+];
 
-        $(#[test]
-        fn $test() {
-            let all: Vec<Event> = samples::life().into_iter().filter(|event| matches!(event, Event::$kind(_))).collect();
-            assert!(!all.is_empty());
-            for event in all {
-                reads_back(&event, stringify!($kind));
+        $(
+            #[test]
+            fn $test() {
+                let all = samples::life().into_iter().filter(|event| matches!(event, Event::$kind(_)));
+                let all: Vec<Event> = all.collect();
+                assert!(!all.is_empty());
+                for event in all {
+                    reads_back(&event, stringify!($kind));
+                }
             }
-        })+
+        )+
     };
 }
 
@@ -76,6 +86,15 @@ fn reads_back(event: &Event, kind: &str) {
     for at in 0..entry.line.len() {
         assert!(Record::read(&entry.line[..at]).is_err(), "cut at byte {at}");
     }
+}
+
+#[test]
+fn broken_glass_says_when_its_review_is_due() {
+    let terms = BreakGlass { review_within: Length::from_seconds(3600).unwrap(), reviewers: vec![] };
+    let outcome = Outcome { ruling: Ruling::BreakGlass(terms), by: None, near: vec![] };
+    let event = Evaluated::by_policies(ObjectRef::new("a", "u-1"), &outcome);
+    assert_eq!((event.ruling, event.review_within_seconds), (RulingWord::BreakGlass, Some(3600)));
+    reads_back(&event.into(), "Evaluated");
 }
 
 #[test]

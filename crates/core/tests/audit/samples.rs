@@ -33,7 +33,7 @@ use brevet_core::{
     role::Delivery,
     rules::{Ask, Dropped, Rule},
     subject::{self, Subject},
-    terms::Terms,
+    terms::{Narrow, Terms},
     window::Window,
 };
 use jiff::Timestamp;
@@ -132,7 +132,16 @@ fn decision() -> Decision {
         requester: "alice".to_owned(),
         approver: person("bob"),
         comment: "go ahead".to_owned(),
-        narrow: None,
+        narrow: Some(narrow()),
+    }
+}
+
+fn narrow() -> Narrow {
+    Narrow {
+        resources: request().resources.unwrap_or_default(),
+        namespaces: vec!["shop".to_owned()],
+        duration: Length::from_seconds(600),
+        start_at: Some(at("08:05:00")),
     }
 }
 
@@ -277,7 +286,7 @@ fn asking() -> Vec<Event> {
         Evaluated::by_policies(of_request(), &outcome).into(),
         TermsSet::new(of_request(), &terms(), &[dropped]).into(),
         DecisionWeighed::new(of_request(), &decision(), Ok("owners"), Some(&comment())).into(),
-        DecisionWeighed::new(of_request(), &decision(), Err(&late), None).into(),
+        DecisionWeighed::new(of_request(), &Decision { narrow: None, ..decision() }, Err(&late), None).into(),
         Evaluated::refused(of_request(), &late).into(),
         RequestClosed::new(of_request(), Reason::Withdrawn, "its requester took it back").into(),
     ]

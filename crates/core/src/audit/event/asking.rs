@@ -1,5 +1,7 @@
 //! From a request to its grant, or to its end without one.
 
+use serde_json::{Value, json};
+
 use super::words::{Decider, ObjectRef, Person, RefusalSaid, Word};
 use crate::{
     audit::{
@@ -10,12 +12,13 @@ use crate::{
     },
     decision::{Decision, Verdict},
     digest::{Digest, canonical_json},
-    policy::{Outcome, Ruling},
+    length::Length,
+    policy::{Outcome, Ruling, Stage},
     reason::{Reason, Refusal},
     request::{Request, Urgency},
     role::Delivery,
-    rules::Dropped,
-    terms::Terms,
+    rules::{Ask, Dropped},
+    terms::{Narrow, Terms},
 };
 
 record! {
@@ -83,6 +86,8 @@ record! {
         by: Option<Decider> = "by",
         /// The stages it takes.
         stages: List<StageNeeded> = "stages",
+        /// After how long a review by somebody else is due; none: none is.
+        review_within_seconds: Option<u32> = "reviewWithinSeconds",
         /// Why it was refused.
         refusal: Option<RefusalSaid> = "refusal",
         /// The whole decision in words.
@@ -105,6 +110,20 @@ record! {
 }
 
 record! {
+    /// How much of a request is approved.
+    NarrowedTo {
+        /// Only these objects and verbs, as canonical JSON; none: as before.
+        resources: Option<Document> = "resources",
+        /// Only these namespaces; empty: as before.
+        namespaces: List<Text> = "namespaces",
+        /// No longer than this; none: as before.
+        duration_seconds: Option<u32> = "durationSeconds",
+        /// Not before this; none: as before.
+        start_at: Option<Moment> = "startAt",
+    }
+}
+
+record! {
     /// What somebody said of a request or grant, and whether it counts.
     DecisionWeighed {
         /// The AccessRequest.
@@ -119,6 +138,8 @@ record! {
         approver: Person = "approver",
         /// The digest it attests.
         digest: Option<Digest> = "digest",
+        /// How much of it they approve; none: all.
+        narrow: Option<NarrowedTo> = "narrow",
         /// The stage it counts for; empty where there are none, or it does not count.
         stage: Text = "stage",
         /// Why it does not count; none: it counts.
@@ -140,27 +161,26 @@ record! {
     }
 }
 
+/// Asked-for objects as canonical JSON.
+fn told(asks: &[Ask]) -> Document {
+    let list = asks.iter().map(
+        |ask| json!({"apiGroup": ask.api_group, "resource": ask.resource, "names": ask.names, "verbs": ask.verbs}),
+    );
+    Document::new(String::from_utf8_lossy(&canonical_json(&Value::Array(list.collect()))))
+}
+
 impl RequestSeen {
     /// Of a request; its justification travels beside.
     #[must_use]
     pub fn new(request: &Request, justification: Option<&Personal>) -> Self {
-        let asks = request.resources.as_ref().map(|asks| {
-            let list = asks.iter().map(|ask| {
-                serde_json::json!({
-                    "apiGroup": ask.api_group, "resource": ask.resource, "names": ask.names, "verbs": ask.verbs,
-                })
-            });
-            let bytes = canonical_json(&serde_json::Value::Array(list.collect()));
-            Document::new(String::from_utf8_lossy(&bytes))
-        });
         Self {
             request: ObjectRef::new(&request.name, &request.uid),
             created_at: request.created_at.into(),
             requester: Person::from(&request.requester),
             role: Text::new(&request.role),
             namespaces: request.namespaces.iter().map(Text::new).collect(),
-            resources: asks,
-            duration_seconds: request.duration.map(crate::length::Length::seconds),
+            resources: request.resources.as_deref().map(told),
+            duration_seconds: request.duration.map(Length::seconds),
             start_at: request.start_at.map(Moment::from),
             delivery: request.delivery,
             urgency: request.urgency,
@@ -174,20 +194,32 @@ impl Evaluated {
     /// What the policies said.
     #[must_use]
     pub fn by_policies(request: ObjectRef, outcome: &Outcome) -> Self {
-        let (ruling, stages, refusal) = match &outcome.ruling {
-            Ruling::Approve => (RulingWord::Approve, List::default(), None),
-            Ruling::BreakGlass(_) => (RulingWord::BreakGlass, List::default(), None),
-            Ruling::Deny(refusal) => (RulingWord::Deny, List::default(), Some(RefusalSaid::from(refusal))),
-            Ruling::RequireApproval(approval) => {
-                let needed = |stage: &crate::policy::Stage| StageNeeded {
-                    name: Text::new(&stage.name),
-                    required: stage.required,
-                };
-                (RulingWord::RequireApproval, approval.stages.iter().map(needed).collect(), None)
-            }
+        let mut said = Self {
+            request,
+            ruling: RulingWord::Approve,
+            by: outcome.by.as_ref().map(Decider::from),
+            stages: List::default(),
+            review_within_seconds: None,
+            refusal: None,
+            message: Text::new(outcome.to_string()),
         };
-        let message = Text::new(outcome.to_string());
-        Self { request, ruling, by: outcome.by.as_ref().map(Decider::from), stages, refusal, message }
+        match &outcome.ruling {
+            Ruling::Approve => {}
+            Ruling::BreakGlass(terms) => {
+                said.ruling = RulingWord::BreakGlass;
+                said.review_within_seconds = Some(terms.review_within.seconds());
+            }
+            Ruling::Deny(refusal) => {
+                said.ruling = RulingWord::Deny;
+                said.refusal = Some(refusal.into());
+            }
+            Ruling::RequireApproval(approval) => {
+                let needed = |stage: &Stage| StageNeeded { name: Text::new(&stage.name), required: stage.required };
+                said.ruling = RulingWord::RequireApproval;
+                said.stages = approval.stages.iter().map(needed).collect();
+            }
+        }
+        said
     }
 
     /// Refused by the checks that come before the policies.
@@ -198,6 +230,7 @@ impl Evaluated {
             ruling: RulingWord::Deny,
             by: None,
             stages: List::default(),
+            review_within_seconds: None,
             refusal: Some(refusal.into()),
             message: Text::new(refusal.to_string()),
         }
@@ -223,6 +256,17 @@ impl TermsSet {
     }
 }
 
+impl From<&Narrow> for NarrowedTo {
+    fn from(narrow: &Narrow) -> Self {
+        Self {
+            resources: (!narrow.resources.is_empty()).then(|| told(&narrow.resources)),
+            namespaces: narrow.namespaces.iter().map(Text::new).collect(),
+            duration_seconds: narrow.duration.map(Length::seconds),
+            start_at: narrow.start_at.map(Moment::from),
+        }
+    }
+}
+
 impl DecisionWeighed {
     /// A decision that counts for `stage`, or does not count.
     #[must_use]
@@ -239,6 +283,7 @@ impl DecisionWeighed {
             verdict: decision.verdict,
             approver: Person::from(&decision.approver),
             digest: decision.digest,
+            narrow: decision.narrow.as_ref().map(NarrowedTo::from),
             stage: Text::new(counts.unwrap_or_default()),
             discounted: counts.err().map(RefusalSaid::from),
             comment: comment.map(Personal::commitment),

@@ -18,6 +18,8 @@ words! {
         AccessPolicy,
         /// A ceiling.
         ClusterRole,
+        /// What stops everything.
+        AccessSwitch,
     }
 }
 
