@@ -1,8 +1,8 @@
 //! What is in force, and whether it still stands on its evidence.
 //!
 //! Promises: nothing stands that was not approved as it is, by somebody other
-//! than its holder, on the request it names by uid; an end, once recorded, is
-//! never taken back.
+//! than its holder, on the request it names by uid, under the admission policies
+//! as they stand; an end, once recorded, is never taken back.
 //!
 //! Left out on purpose: drift of the role and of what was made in the cluster;
 //! only the controller sees those.
@@ -97,6 +97,18 @@ pub struct Evidence {
     pub policies: Arc<Policies>,
     /// What is suspended.
     pub switches: Arc<Switches>,
+    /// Since when the admission policies stand; `None`: they do not, or that could not be seen.
+    /// Then nothing ends for it, and nothing is to be served either.
+    pub trusted_since: Option<Timestamp>,
+}
+
+impl Evidence {
+    /// Whether what was stored at `at` was stored under the admission policies, as far as that can be
+    /// told. The second in which they came to stand is too early: nothing tells what came first in it.
+    #[must_use]
+    pub fn is_guarded(&self, at: Timestamp) -> bool {
+        self.trusted_since.is_none_or(|since| at > since)
+    }
 }
 
 /// Whether the grant has not ended: judged anew from its evidence, by
@@ -157,6 +169,7 @@ fn rests_on(grant: &Grant, evidence: &Evidence) -> Result<(), Reason> {
     let request = evidence.request.as_ref().ok_or(Reason::Evidence)?;
     let is_its_request = request.uid == grant.request_uid && request.name == grant.name && !request.is_deleting;
     let is_sound = is_its_request
+        && evidence.is_guarded(request.created_at)
         && answers(grant, request, is_narrowed(grant, request, evidence))
         && is_in_terms(&grant.window, &grant.terms)
         && grant.digest == grant.terms.digest()
@@ -211,6 +224,7 @@ fn is_backed(approval: &Approval, grant: &Grant, request: &Request, evidence: &E
             .filter(counts)
             .any(|d| d.verdict == Verdict::Deny && d.created_at < decision.created_at);
         decision.verdict == Verdict::Approve
+            && evidence.is_guarded(decision.created_at)
             && !decision.is_deleting
             && decision.approver.username == approval.approver
             && !denied_before

@@ -233,7 +233,7 @@ fn over(grant: &Grant, ended: &Ended) -> Refusal {
         Reason::Deleted => (Reason::Ended, "was deleted"),
         Reason::Suspended => (Reason::Ended, "was suspended"),
         Reason::Drift => (Reason::Ended, "ended because what it was made from changed"),
-        _ => (Reason::Ended, "ended because its request or approval is gone"),
+        _ => (Reason::Ended, "ended because its request or approval is gone or counts no more"),
     };
     let message = format!("grant `{}` {how} at {}; ask again: {}", grant.name, ended.at, grant.terms.ask_again());
     Refusal::new(reason, "", message)

@@ -72,6 +72,8 @@ reasons! {
     DeliveryNotAllowed,
     /// The grant of an earlier request of that name is still kept.
     NameTaken,
+    /// The admission policies do not stand, or did not yet when it was written: it may be forged.
+    Unguarded,
 
     // A request that the policies refuse.
     /// No rule of any policy lets the person have this.

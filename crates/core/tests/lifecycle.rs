@@ -93,6 +93,8 @@ fn accident(world: &mut World, event: &str) {
         "somebody lets go of it" => world.parts.clear(),
         "another grant shares the identity" => world.is_shared = true,
         "a grant of that name is kept" => world.name_taken = true,
+        "the admission policies are gone" => world.trusted_since = None,
+        "the admission policies are back" => world.trusted_since = Some(world.now),
         other => panic!("no such event: {other}"),
     }
 }
@@ -340,6 +342,69 @@ fn what_cannot_be_read_ends_nothing_and_gives_nothing() {
 }
 
 #[test]
+fn without_the_admission_policies_nothing_comes_into_force_and_everything_ends() {
+    check(
+        "the admission policies are gone -> no request, no end, 0 parts
+         alice asks for 30m              -> no request, no end, 0 parts
+         alice withdraws                 -> Withdrawn Withdrawn",
+    );
+    check(
+        "alice asks for 30m              -> Pending
+         the admission policies are gone -> Pending
+         bob approves                    -> Pending
+         tick 25h                        -> Pending",
+    );
+    check(
+        "alice asks for 30m from 12:00:00 -> Pending
+         bob approves                     -> Approved
+         the admission policies are gone  -> Approved
+         tick 2h10m                       -> Approved
+         tick 20m                         -> Expired Expired",
+    );
+    for (event, end) in [
+        ("alice revokes", "Revoked Released"),
+        ("carol revokes", "Revoked Revoked"),
+        ("the binding is gone", "Revoked Drift"),
+        ("the approval is deleted", "Revoked Evidence"),
+        ("the grant is deleted", "Revoked Deleted"),
+        ("tick 30m", "Expired Expired"),
+    ] {
+        check(&format!(
+            "alice asks for 30m              -> Pending
+             bob approves                    -> Active, 4 parts
+             the admission policies are gone -> Active, 4 parts
+             tick 1m                         -> Active, 4 parts
+             {event}                         -> {end}"
+        ));
+    }
+}
+
+#[test]
+fn what_was_written_without_the_admission_policies_never_counts() {
+    let world = check(
+        "alice asks for 30m              -> Pending
+         bob approves                    -> Active, 4 parts
+         the admission policies are gone -> Active, 4 parts
+         tick 1m                         -> Active, 4 parts
+         the admission policies are back -> Revoked Evidence",
+    );
+    assert!(world.grant.unwrap().end_message.contains("ask again"));
+    check(
+        "the admission policies are gone -> no request, no end, 0 parts
+         alice asks for 30m              -> no request, no end, 0 parts
+         bob approves                    -> no request, no end, 0 parts
+         the admission policies are back -> Denied Unguarded",
+    );
+    check(
+        "tick 1m                         -> no request, no end, 0 parts
+         the admission policies are back -> no request, no end, 0 parts
+         tick 1s                         -> no request, no end, 0 parts
+         alice asks for 30m              -> Pending
+         bob approves                    -> Active, 4 parts",
+    );
+}
+
+#[test]
 fn an_end_is_confirmed_only_when_all_is_gone_and_everybody_has_said_so() {
     check(
         "alice asks for 30m         -> Pending
@@ -424,6 +489,8 @@ fn events() -> impl Strategy<Value = Vec<&'static str>> {
         "the gateway hangs",
         "the gateway acknowledges",
         "somebody holds the binding",
+        "the admission policies are gone",
+        "the admission policies are back",
     ];
     prop::collection::vec(prop::sample::select(all.to_vec()), 1..24)
 }
@@ -444,6 +511,8 @@ proptest! {
             let window = world.grant.as_ref().map(|seen| seen.grant.window);
             world.settle();
             for (step, now) in &world.gave[before..] {
+                let asked = world.request.as_ref().map(|request| request.created_at);
+                prop_assert!(world.trusted_since < asked && world.trusted_since.is_some(), "{step:?} unguarded");
                 prop_assert!(end.is_none(), "{step:?} after the end");
                 if let Step::CreateGrant(new) = step {
                     prop_assert!(new.window.not_before >= lives::at("10:00:00") && *now < new.window.not_after);

@@ -7,6 +7,7 @@
 
 mod call;
 mod controller;
+mod feed;
 mod gateway;
 mod ground;
 mod guard;
@@ -65,7 +66,9 @@ async fn run(options: Options) -> anyhow::Result<()> {
     tasks.spawn(until_log_ends(log.ended(), stop.clone()));
     for role in options.roles() {
         let shared = shared::Shared::connect(&role, log.recorder(), health.clone(), metrics.clone()).await?;
-        let (shared, watching) = guard::watch(shared, stop.clone()).await?;
+        // The gateway answers its views also while the policies do not stand, and must be reached for that.
+        let is_needed = matches!(role, Role::Controller { .. });
+        let (shared, watching) = guard::watch(shared, is_needed, stop.clone())?;
         tasks.spawn(watching);
         health.fails(role.name(), "not started yet");
         match role {

@@ -56,7 +56,7 @@ impl Shared {
         // kube would repeat 429, 503 and 504 for minutes, creations too.
         config.default_retry = false;
         let client = Client::try_from(config.clone()).context("cannot make a client for the cluster")?;
-        let (_, guard) = watch::channel(Guard::Broken("not checked yet".to_owned()));
+        let (_, guard) = watch::channel(Guard::unread());
         Ok(Self { role: role.name(), client, config, guard, recorder, health, metrics })
     }
 }

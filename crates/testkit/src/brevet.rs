@@ -102,6 +102,14 @@ impl Brevet {
         self.replica(part).restart().await
     }
 
+    /// Waits until a part is ready: the controller is while the admission policies stand.
+    ///
+    /// # Errors
+    /// When it has ended, or is not ready in time.
+    pub async fn ready(&self, part: Part) -> Result<()> {
+        self.replica(part).ready().await
+    }
+
     /// The process of a part.
     #[must_use]
     pub fn replica(&self, part: Part) -> &Replica {

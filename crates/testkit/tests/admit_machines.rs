@@ -245,6 +245,7 @@ async fn a_stolen_controller_token_writes_nothing_beside_its_work() {
         Attempt::delete(format!("{SHOP}/pods/web-1")),
         Attempt::patch("/api/v1/nodes/node-1", json!({"spec": {"unschedulable": true}})),
         Attempt::create(format!("{SYSTEM}/secrets"), anchor(IDENTITY)),
+        Attempt::create(format!("{SYSTEM}/configmaps"), config_map("c")),
         Attempt::create(LEASES, lease),
         Attempt::delete(format!("{API_SERVICES}/v1.apps")),
         Attempt::create(REQUESTS, request(person(CONTROLLER, "system:masters"))),
@@ -263,6 +264,25 @@ async fn a_stolen_controller_token_writes_nothing_beside_its_work() {
         .await;
     controller.rejects(Attempt::delete(foreign), "not found").await;
     controller.rejects(mint("brevet-elevations", IDENTITY, json!({})), "not found").await;
+}
+
+#[tokio::test]
+async fn the_record_of_the_policies_is_the_controllers_and_firm() {
+    let (cluster, records) = (cluster().await, format!("{SYSTEM}/configmaps"));
+    let record = |immutable: bool| with(config_map("admission-record"), json!({"immutable": immutable}));
+    let controller = Caller::user(cluster, "controller").await;
+    let only = "alone puts on record";
+    Caller::user(cluster, "admin").await.rejects(Attempt::create(records.clone(), record(true)), only).await;
+    controller.rejects(Attempt::create(records.clone(), record(false)), "the record is immutable").await;
+    controller
+        .rejects(Attempt::create(records.clone(), config_map("admission-record")), "the record is immutable")
+        .await;
+    controller.accepts(Attempt::create(records.clone(), record(true)).really()).await;
+    let path = format!("{records}/admission-record");
+    controller.rejects(Attempt::patch(path.clone(), json!({"data": {"standing": "x"}})), "forbidden").await;
+    let admin = Caller::user(cluster, "admin").await;
+    admin.rejects(Attempt::patch(path.clone(), json!({"data": {"standing": "x"}})), "immutable").await;
+    controller.accepts(Attempt::delete(path).really()).await;
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 //!
 //! Promises: the terms are worked out anew each time, so a decision counts only
 //! for what would come into force now; once complete, a request stays so; there
-//! is never a second grant.
+//! is never a second grant, and none while the admission policies do not stand
+//! or for what was asked before they did.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -20,7 +21,7 @@ use crate::{
     phase::Phase,
     policy::stages::{Approval, Filled, State, in_force, tally},
     policy::{Outcome, Ruling},
-    reason::Reason,
+    reason::{Reason, Refusal},
     request::{self, Request},
     terms::Terms,
     window::Window,
@@ -38,7 +39,7 @@ pub(super) fn plan(o: &Observed, request: &Request, now: Timestamp) -> Plan {
         plan.wake_no_later(review::wake_at(o.written.as_ref(), now));
         return plan;
     }
-    if o.is_excess {
+    if o.is_excess && o.trusted_since.is_some() {
         plan.steps.push(Step::DeleteRequest);
         plan.must_confirm = true;
         return plan;
@@ -68,6 +69,11 @@ fn look(
     if status.grant.is_some() {
         // There was a grant, and it is gone with its finalizer: never make another.
         status.close(Reason::Deleted, "its grant was removed; ask again", now);
+        plan.must_confirm = true;
+        return None;
+    }
+    if let Some(since) = o.trusted_since.filter(|since| request.created_at <= *since) {
+        *status = std::mem::take(status).refused(&unguarded(since), now);
         plan.must_confirm = true;
         return None;
     }
@@ -113,16 +119,13 @@ fn heed(
 ) -> Option<NewGrant> {
     let terms = status.terms.clone()?;
     let decisions = timely(o, grounded);
-    match decision::settle(request, &terms, &decisions) {
-        Verdicts::Withdrawn(by) => {
-            status.close(Reason::Withdrawn, told("taken back", by), now);
-            return None;
-        }
-        Verdicts::Revoked(by) => {
-            status.close(Reason::Revoked, told("revoked", by), now);
-            return None;
-        }
-        Verdicts::Open | Verdicts::Approved(_) | Verdicts::Denied(_) => {}
+    if let Some((reason, message)) = taken(request, &terms, &decisions) {
+        status.close(reason, message, now);
+        return None;
+    }
+    if o.trusted_since.is_none() {
+        plan.waits_for = Some(Wait::Guard);
+        return None;
     }
     let outcome = ruled::outcome(&o.ruled, request, &terms, grounded, o.written.as_ref());
     let patience =
@@ -257,6 +260,22 @@ impl Matter<'_> {
     }
 }
 
+/// That it was taken back or revoked.
+fn taken(request: &Request, terms: &Terms, decisions: &[Decision]) -> Option<(Reason, String)> {
+    match decision::settle(request, terms, decisions) {
+        Verdicts::Withdrawn(by) => Some((Reason::Withdrawn, told("taken back", by))),
+        Verdicts::Revoked(by) => Some((Reason::Revoked, told("revoked", by))),
+        Verdicts::Open | Verdicts::Approved(_) | Verdicts::Denied(_) => None,
+    }
+}
+
+fn unguarded(since: Timestamp) -> Refusal {
+    let message = format!(
+        "the admission policies were put in place anew at {since}, and what was asked before may be forged; ask again"
+    );
+    Refusal::new(Reason::Unguarded, "", message)
+}
+
 fn said(stage: &Filled<'_>) -> StageSaid {
     let approvals = stage.by.iter().map(|decision| Counted::of(decision)).collect();
     StageSaid { name: stage.name.clone(), required: stage.required, approvals }
@@ -271,9 +290,12 @@ fn counted_for(decision: &Decision, stage: &str) -> grant::Approval {
     }
 }
 
-/// The decisions, without approvals older than the role or a namespace: they were of another one.
+/// The decisions, without approvals older than the role or a namespace, which were of another one, or
+/// not younger than the admission policies, which saw none of them.
 fn timely(o: &Observed, grounded: &Grounded) -> Vec<Decision> {
-    let is_timely = |d: &&Decision| d.verdict != Verdict::Approve || d.created_at >= grounded.youngest;
+    let is_guarded = |d: &Decision| o.trusted_since.is_some_and(|since| d.created_at > since);
+    let is_timely =
+        |d: &&Decision| d.verdict != Verdict::Approve || (d.created_at >= grounded.youngest && is_guarded(d));
     o.decisions.iter().filter(is_timely).cloned().collect()
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Promises: an end once written is final; nothing here gives access after it;
 //! the window is read and never written (I4); what could not be read ends
-//! nothing.
+//! nothing; nothing comes into force while the admission policies do not stand.
 
 use std::sync::Arc;
 
@@ -54,10 +54,10 @@ pub(super) fn plan(o: &Observed, seen: &GrantSeen, now: Timestamp) -> Plan {
         }
         Stage::Due => {
             plan.wake_at = Some(seen.grant.window.not_after);
-            if o.ground.is_some() {
-                plan.steps.push(Step::Activate { join: o.joinable.clone() });
-            } else {
-                plan.waits_for = Some(Wait::Ground);
+            match (o.trusted_since, &o.ground) {
+                (None, _) => plan.waits_for = Some(Wait::Guard),
+                (_, None) => plan.waits_for = Some(Wait::Ground),
+                _ => plan.steps.push(Step::Activate { join: o.joinable.clone() }),
             }
         }
         Stage::Active => plan.wake_at = Some(seen.grant.window.not_after),
@@ -126,6 +126,7 @@ fn stage(o: &Observed, seen: &GrantSeen, now: Timestamp) -> Stage {
         decisions: o.decisions.clone(),
         policies: Arc::clone(&o.ruled.policies),
         switches: Arc::clone(&o.ruled.switches),
+        trusted_since: o.trusted_since,
     };
     if let Err(ended) = grant::stands(grant, &evidence, now) {
         return over(grant, ended.cause, why(o, grant, ended.cause), ended.at);
@@ -181,10 +182,17 @@ fn drift(o: &Observed, seen: &GrantSeen) -> Option<String> {
 /// Why it is over, in words.
 fn why(o: &Observed, grant: &Grant, cause: Reason) -> String {
     let thrown = o.ruled.switches.thrown(&grant.terms.role, &o.ruled.policies, grant.policy.as_ref());
-    match (cause, thrown) {
-        (Reason::Suspended, Some(thrown)) => thrown.what,
+    match (cause, thrown, unguarded(o)) {
+        (Reason::Suspended, Some(thrown), _) => thrown.what,
+        (Reason::Evidence, _, Some(message)) => message,
         _ => told(cause).to_owned(),
     }
+}
+
+/// That what the grant rests on is there, and counts no more.
+fn unguarded(o: &Observed) -> Option<String> {
+    let since = o.trusted_since.filter(|since| o.request.as_ref().is_some_and(|r| r.created_at <= *since))?;
+    Some(format!("the admission policies were put in place anew at {since}, after it was asked for; ask again"))
 }
 
 fn told(cause: Reason) -> &'static str {

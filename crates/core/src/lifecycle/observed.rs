@@ -84,6 +84,9 @@ pub struct Observed {
     pub ground: Option<Grounded>,
     /// The policies, and what the requester took by them.
     pub ruled: Ruled,
+    /// Since when the admission policies stand: what was written later counts. `None`: they do not,
+    /// or that could not be seen, and then nothing is given; taking away goes on.
+    pub trusted_since: Option<Timestamp>,
     /// An identity carried by a live grant with equal rules, whole and not retired.
     pub joinable: Option<IdentityRef>,
 }

@@ -79,8 +79,9 @@ pub(super) fn heed(o: &Observed, request: &Request, status: &mut RequestStatus, 
     let Some(mut review) = status.review.take() else { return };
     if review.by.is_none() {
         let aliases = o.ruled.policies.aliases();
-        let mut done: Vec<&Decision> =
-            o.decisions.iter().filter(|d| review.is_done_by(d, request, status, aliases)).collect();
+        let is_guarded = |d: &&Decision| o.trusted_since.is_some_and(|since| d.created_at > since);
+        let done = o.decisions.iter().filter(is_guarded).filter(|d| review.is_done_by(d, request, status, aliases));
+        let mut done: Vec<&Decision> = done.collect();
         done.sort_by_key(|d| (d.created_at, &d.uid));
         if let Some(by) = done.first() {
             review.by = Some(Counted::of(by));

@@ -42,6 +42,8 @@ pub enum Wait {
     Acknowledgement,
     /// The ground to be readable.
     Ground,
+    /// The admission policies to stand.
+    Guard,
 }
 
 /// One act. Performing it and observing again never yields it a second time.

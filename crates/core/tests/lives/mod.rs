@@ -47,6 +47,7 @@ pub(crate) struct World {
     pub(crate) is_shared: bool,
     pub(crate) joinable: Option<IdentityRef>,
     pub(crate) ruled: Ruled,
+    pub(crate) trusted_since: Option<Timestamp>,
     pub(crate) gateway_hangs: bool,
     pub(crate) name_taken: bool,
     pub(crate) made: u64,
@@ -100,6 +101,7 @@ impl World {
             is_shared: false,
             joinable: None,
             ruled: Ruled::default(),
+            trusted_since: Some(at("08:00:00")),
             gateway_hangs: false,
             name_taken: false,
             made: 0,
@@ -179,6 +181,7 @@ impl World {
                 seal: Some(self.seal.to_string()),
             }),
             ruled: self.ruled.clone(),
+            trusted_since: self.trusted_since,
             joinable: self.joinable.clone(),
         }
     }

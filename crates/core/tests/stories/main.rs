@@ -183,6 +183,10 @@ fn a_grant_stands_on_its_evidence_alone() {
         ("grant R1 names no approval", "Evidence"),
         ("grant R1 names another approver", "Evidence"),
         ("grant R1 is being deleted", "Deleted"),
+        ("policies stand since 09:59", "Active until 10:31"),
+        ("policies stand since 10:00", "Evidence"),
+        ("policies stand since 10:01", "Evidence"),
+        ("policies stand no more", "Active until 10:31"),
     ] {
         check(&format!(
             "

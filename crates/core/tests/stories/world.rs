@@ -38,6 +38,7 @@ struct World {
     decisions: Vec<Decision>,
     grants: BTreeMap<String, Grant>,
     closed: BTreeMap<String, Reason>,
+    trusted_since: Option<Timestamp>,
 }
 
 fn at(time: &str) -> Timestamp {
@@ -226,6 +227,7 @@ impl World {
         Evidence {
             request: self.requests.get(name).cloned(),
             decisions: self.decisions.iter().filter(|d| d.request_uid == uid).cloned().collect(),
+            trusted_since: self.trusted_since,
             ..Evidence::default()
         }
     }
@@ -279,6 +281,10 @@ impl World {
                 grant.digest = grant.terms.digest();
             }
             "names no approval" => grant.approvals.clear(),
+            "stand no more" => self.trusted_since = None,
+            "stand since 09:59" => self.trusted_since = Some(at("09:59")),
+            "stand since 10:00" => self.trusted_since = Some(at("10:00")),
+            "stand since 10:01" => self.trusted_since = Some(at("10:01")),
             "names another approver" => grant.approvals[0].approver = "carol".to_owned(),
             other => panic!("`{other}`"),
         }

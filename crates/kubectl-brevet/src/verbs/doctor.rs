@@ -8,6 +8,7 @@
 
 use brevet_api::{AccessRequest, AccessRequestSpec, SubjectBlock};
 use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
+use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use kube::Api;
 use kube::api::{ListParams, ObjectMeta, PostParams};
@@ -28,7 +29,7 @@ const MINOR_MIN: u32 = 30;
 const KINDS: [&str; 4] = ["accessroles", "accessrequests", "accessdecisions", "accessgrants"];
 
 /// The policies that carry identity, immutability and the locks, as in `deploy/admission`.
-const POLICIES: [&str; 12] = [
+const POLICIES: [&str; 13] = [
     "apiservice.brevet.dev",
     "bindings.brevet.dev",
     "catalogue.brevet.dev",
@@ -40,8 +41,12 @@ const POLICIES: [&str; 12] = [
     "grants.brevet.dev",
     "persistence.brevet.dev",
     "plain.brevet.dev",
+    "record.brevet.dev",
     "requests.brevet.dev",
 ];
+
+/// The ConfigMap that says since when the policies stand.
+const RECORD: &str = "admission-record";
 
 const APISERVICE: &str = "v1alpha1.sessions.brevet.dev";
 
@@ -63,6 +68,7 @@ pub(super) async fn run(cluster: &Cluster, args: &DoctorArgs) -> anyhow::Result<
     if is_reached {
         findings.push(kinds(cluster).await);
         findings.push(policies(cluster).await);
+        findings.extend(record(cluster).await);
         findings.push(forgery(cluster).await);
         findings.extend(gateway(cluster).await);
         findings.push(roles(cluster).await);
@@ -163,6 +169,26 @@ async fn policies(cluster: &Cluster) -> Finding {
         format!("missing: {}; Brevet grants nothing while they are", missing.join(", ")),
         "install them: kubectl apply -f deploy/admission/".to_owned(),
     )
+}
+
+/// Since when the policies stand, for those who may know.
+async fn record(cluster: &Cluster) -> Option<Finding> {
+    let records: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), "brevet-system");
+    match records.get_metadata_opt(RECORD).await {
+        Ok(Some(found)) => {
+            let since = found.metadata.creation_timestamp.map(|time| time.0.to_string()).unwrap_or_default();
+            Some(Well(format!("the policies are on record since {since}: what was asked before counts for nothing")))
+        }
+        Ok(None) => Some(Failed(
+            "the policies are not on record; Brevet grants nothing until they are".to_owned(),
+            "start the controller, which makes the record: kubectl -n brevet-system get pods".to_owned(),
+        )),
+        Err(kube::Error::Api(status)) if status.code == 403 => None,
+        Err(error) => {
+            let problem = crate::cluster::problem("read the record of the admission policies", &error);
+            Some(Failed(format!("the record cannot be read: {}", because(&problem)), "try again".to_owned()))
+        }
+    }
 }
 
 /// Whether a request in another's name is refused, or stamped with the caller's.

@@ -31,6 +31,7 @@ use k8s_openapi::api::{
     rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
 };
 use kube::{Api, Client, ResourceExt, api::ListParams};
+use tokio::sync::watch;
 
 use super::{
     identities::Identities,
@@ -41,6 +42,7 @@ use super::{
 use crate::{
     call::{self, CallError},
     ground::{self, Born, Place},
+    guard::Guard,
     switches::{self, CLUSTER},
 };
 
@@ -66,6 +68,7 @@ pub(super) struct Gatherer {
     pub(super) ground: ground::Reader,
     pub(super) limits: Limits,
     pub(super) open_requests_max: usize,
+    pub(super) guard: watch::Receiver<Guard>,
 }
 
 impl Gatherer {
@@ -207,6 +210,7 @@ impl Gatherer {
                 usage: readable.as_ref().map(|request| usage(&tables, request)).unwrap_or_default(),
                 switches: tables.switches.switches(),
             },
+            trusted_since: self.guard.borrow().trusted_since(),
             joinable: seen.and_then(|seen| self.joinable(&tables, seen, now)),
             request: readable,
             grant,

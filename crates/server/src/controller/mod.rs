@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Promises: only [`act`] writes grants, identities and RBAC; one replica works
-//! at a time ([`lead`]); nothing works while the admission policies do not stand.
+//! at a time ([`lead`]); while the admission policies do not stand, access is taken
+//! away and none is given.
 //!
 //! Left out on purpose: minting tokens (the gateway alone can), and Events about
 //! requests, decisions or grants (too many people can read those).
@@ -21,6 +22,7 @@ mod metrics;
 mod orphans;
 mod parts;
 mod queue;
+mod record;
 mod roles;
 mod run;
 mod silence;

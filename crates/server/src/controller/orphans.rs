@@ -55,7 +55,8 @@ pub(super) async fn sweep(
 }
 
 async fn once(writer: &Writer, identities: &Identities, metrics: &Metrics) -> Result<(), ActError> {
-    writer.may()?;
+    // Without the policies our label says nothing.
+    writer.may_give()?;
     let found =
         labelled(writer).await.map_err(|source| ActError::Call { what: "list what carries our label", source })?;
     let in_making = identities.in_making();

@@ -105,7 +105,7 @@ fn stale_policies(index: &Index) -> Vec<AccessPolicy> {
 }
 
 async fn write_policy(index: &Index, writer: &Writer, object: &AccessPolicy) -> Result<(), ActError> {
-    writer.may()?;
+    writer.may_write()?;
     let api = Api::<AccessPolicy>::all(writer.client());
     let name = object.name_any();
     match call::within(CALL_TIMEOUT, api.replace_status(&name, &PostParams::default(), object)).await {
@@ -120,7 +120,7 @@ async fn write_policy(index: &Index, writer: &Writer, object: &AccessPolicy) -> 
 }
 
 async fn write(index: &Index, writer: &Writer, object: &AccessRole) -> Result<(), ActError> {
-    writer.may()?;
+    writer.may_write()?;
     let api = Api::<AccessRole>::all(writer.client());
     let name = object.name_any();
     let written = call::within(CALL_TIMEOUT, api.replace_status(&name, &PostParams::default(), object)).await;

@@ -34,9 +34,13 @@ use super::{
     metrics::Metrics,
     orphans,
     queue::{Key, Queue},
-    roles, silence, watch,
+    record, roles, silence, watch,
 };
-use crate::{call, clock, ground, guard::Guard, shared::Shared};
+use crate::{
+    call, clock, ground,
+    guard::{self, Guard},
+    shared::Shared,
+};
 
 /// Keys looked at at once. Most of the time of each is waiting for the API server.
 const WORKERS: usize = 16;
@@ -53,7 +57,6 @@ struct Work {
     gatherer: Arc<Gatherer>,
     actor: Actor,
     queue: Arc<Queue>,
-    guard: signal::Receiver<Guard>,
     term: Term,
     failures: Mutex<HashMap<Key, u32>>,
     metrics: Metrics,
@@ -91,17 +94,16 @@ pub(super) async fn work(
         ground: ground::Reader::new(shared.client.clone()),
         limits: options.limits(),
         open_requests_max: options.open_requests_max,
+        guard: shared.guard.clone(),
     });
     seed(&index.read(), &queue, clock::now());
     shared.health.holds("controller");
     let actor =
         Actor { writer: writer.clone(), index: index.clone(), gatherer: gatherer.clone(), metrics: metrics.clone() };
-    let guard = shared.guard.clone();
     let work = Arc::new(Work {
         gatherer,
         actor,
         queue: queue.clone(),
-        guard,
         term,
         failures: Mutex::default(),
         metrics: metrics.clone(),
@@ -111,6 +113,8 @@ pub(super) async fn work(
     }
     tasks.spawn(orphans::sweep(writer.clone(), identities, metrics.clone(), options.lease()));
     tasks.spawn(roles::judge(index.clone(), roles_changed, writer.clone()));
+    tasks.spawn(record::keep(shared.guard.clone(), writer.clone()));
+    tasks.spawn(heed(shared.guard.clone(), index.clone(), queue.clone()));
     tasks.spawn(silence::watch(index, queue, writer, metrics));
     tokio::select! {
         ended = tasks.join_next() => ended.context("no task was started")?.context("a task panicked")?,
@@ -149,11 +153,22 @@ fn seed(tables: &Tables, queue: &Queue, now: Timestamp) {
     tables.keys().into_iter().for_each(|key| queue.add(key, after));
 }
 
+/// Has everything looked at again when the admission policies fall, and when they stand again.
+async fn heed(mut guard: signal::Receiver<Guard>, index: Arc<Index>, queue: Arc<Queue>) -> anyhow::Result<()> {
+    let mut trusted_since = guard.borrow_and_update().trusted_since();
+    loop {
+        guard::changed(&mut guard).await;
+        let now_since = guard.borrow_and_update().trusted_since();
+        if std::mem::replace(&mut trusted_since, now_since) != now_since {
+            let (keys, now) = (index.read().keys(), Instant::now());
+            keys.into_iter().for_each(|key| queue.add(key, now));
+        }
+    }
+}
+
 async fn worker(work: Arc<Work>) -> anyhow::Result<()> {
     loop {
         let key = work.queue.next().await;
-        // While the policies do not stand, nothing read here can be believed.
-        work.guard.clone().wait_for(Guard::is_intact).await.context("nobody checks the policies any more")?;
         let pause = if work.term.holds() { work.look(&key).await } else { Some(PAUSE_MIN) };
         work.queue.done(&key, pause.map(|pause| Instant::now() + pause));
     }

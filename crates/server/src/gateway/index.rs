@@ -20,13 +20,13 @@ use brevet_core::{
     request::Request,
     role::StreamLimits,
 };
+use jiff::Timestamp;
 use kube::core::DynamicObject;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     contact::{Contact, Way},
-    feed::{Change, News},
     route::View,
     streams::Streams,
     table::Table,
@@ -35,6 +35,8 @@ use super::{
 };
 use crate::{
     clock,
+    feed::{Change, News},
+    guard::{self, Guard},
     policies::{self, Book},
     switches::{CLUSTER, Switchboard},
 };
@@ -50,6 +52,8 @@ pub(super) struct Index {
     decided: BTreeMap<String, BTreeSet<String>>,
     /// Uids of grants by the uid of their request.
     granted: BTreeMap<String, BTreeSet<String>>,
+    /// Since when the admission policies stand, as all grants in the table were judged.
+    trusted_since: Option<Timestamp>,
     parts: Parts,
 }
 
@@ -64,6 +68,7 @@ pub(super) struct Parts {
     pub(super) switches: Arc<Switchboard>,
     /// Up to which resourceVersion of grants everything has been closed.
     pub(super) acknowledged: watch::Sender<Acknowledged>,
+    pub(super) guard: watch::Receiver<Guard>,
 }
 
 /// How far the gateway has got.
@@ -85,12 +90,19 @@ impl Index {
             decisions: BTreeMap::new(),
             decided: BTreeMap::new(),
             granted: BTreeMap::new(),
+            trusted_since: None,
             parts,
         }
     }
 
     /// Takes in changes until `stop`.
-    pub(super) async fn run(mut self, mut news: mpsc::Receiver<News>, stop: CancellationToken) -> anyhow::Result<()> {
+    pub(super) async fn run(
+        mut self,
+        mut news: mpsc::Receiver<News<Way>>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let mut guard = self.parts.guard.clone();
+        self.take_in_guard(guard.borrow_and_update().trusted_since());
         loop {
             tokio::select! {
                 Some(news) = news.recv() => {
@@ -98,9 +110,26 @@ impl Index {
                     // Only now: what is on its way is not known yet.
                     self.parts.contact.heard(news.way, news.since);
                 }
+                () = guard::changed(&mut guard) => {
+                    let trusted_since = guard.borrow_and_update().trusted_since();
+                    self.take_in_guard(trusted_since);
+                }
                 () = stop.cancelled() => return Ok(()),
             }
         }
+    }
+
+    /// Judges everything anew by when the admission policies came to stand; only then the table is believed.
+    fn take_in_guard(&mut self, trusted_since: Option<Timestamp>) {
+        if self.trusted_since != trusted_since {
+            self.trusted_since = trusted_since;
+            let ends = self.judge_all();
+            self.parts.acknowledged.send_if_modified(|acknowledged| {
+                acknowledged.ends += ends;
+                ends > 0
+            });
+        }
+        self.parts.table.judged_under(trusted_since);
     }
 
     fn take_in(&mut self, way: Way, change: &Change) {
@@ -336,6 +365,7 @@ impl Index {
             decisions: decided.filter_map(|uid| self.decisions.get(uid).cloned()).collect(),
             policies: self.parts.book.policies(),
             switches: self.parts.switches.switches(),
+            trusted_since: self.trusted_since,
         };
         match self.parts.table.apply(grant.clone(), &evidence, clock::now()) {
             Ok(()) => 0,

@@ -153,21 +153,8 @@ pub(super) const STALE_AFTER: Duration = Duration::from_secs(5);
 /// Without a sign of life for this long, open streams are cut (I11).
 pub(super) const STALE_CUT_AFTER: Duration = Duration::from_secs(30);
 
-/// One leg of a watch of our own. Most legs bring a bookmark on their way, and each begins
-/// with an answer, so every watch shows life at least that often: well within [`STALE_AFTER`].
-pub(super) const WATCH_LEG_SECONDS: u32 = 3;
-
-/// Nothing may be heard on a leg for at most this; then it is dead.
-pub(super) const WATCH_LEG_TIMEOUT: Duration = Duration::from_secs(6);
-
 /// Between two attempts to watch again.
 pub(super) const WATCH_RETRY: Duration = Duration::from_millis(500);
-
-/// Legs that may fail in a row before everything is listed again.
-pub(super) const WATCH_FAILURES_MAX: u32 = 3;
-
-/// Objects per page of a list of our own.
-pub(super) const LIST_PAGE: u32 = 500;
 
 /// Events of the views that are remembered for watches that resume.
 pub(super) const VIEW_HISTORY_EVENTS: usize = 1_024;

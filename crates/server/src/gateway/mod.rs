@@ -5,8 +5,8 @@
 //! [`route`] that says what for, the [`room`] that answers: [`discovery`], the
 //! [`views`], an [`evaluate`]d question, or the [`forward`]er, who asks the [`table`] for a permit, takes a
 //! [`token`], registers the exchange in [`streams`] and passes the bytes. Behind
-//! them: the [`feed`]s and the [`index`] that keep the table, [`contact`] that
-//! says whether it may be believed, and what keeps the replica in the cluster
+//! them: the [`index`] that keeps the table, [`contact`] and the guard that
+//! say whether it may be believed, and what keeps the replica in the cluster
 //! ([`serving`], [`apiservice`], [`lease`], [`front`]).
 //!
 //! Promises: the gateway holds no power but that of live grants; unknown, stale
@@ -41,7 +41,6 @@ mod token;
 mod tunnel;
 
 mod contact;
-mod feed;
 mod index;
 
 mod apiservice;
@@ -82,7 +81,14 @@ use self::{
     token::Tokens,
     views::{Views, shelf::Shelf},
 };
-use crate::{clock, policies::Book, shared::Shared, switches::Switchboard};
+use crate::{
+    clock,
+    feed::{self, Feed},
+    guard::{Fault, Guard},
+    policies::Book,
+    shared::Shared,
+    switches::Switchboard,
+};
 
 /// Where the product's own parts live.
 const SYSTEM: &str = "brevet-system";
@@ -182,6 +188,7 @@ fn start(
         book,
         switches,
         acknowledged,
+        guard: shared.guard.clone(),
     });
 
     let (sender, news) = mpsc::channel(NEWS_MAX);
@@ -193,7 +200,8 @@ fn start(
         (Way::Roles, "AccessRole", "accessroles"),
         (Way::Switches, "AccessSwitch", "accessswitches"),
     ] {
-        parts.spawn(feed::follow(objects(shared, kind, plural), way, sender.clone(), work.clone()));
+        let feed = Feed { api: objects(shared, kind, plural), way, name: None, list_every: None };
+        parts.spawn(feed::follow(feed, sender.clone(), work.clone()));
     }
     parts.spawn(ReplicaLease::new(client(), replica).run(contact.clone(), closed_up_to, work.clone()));
     parts.spawn(front::run(client(), trust, shared.health.clone(), work.clone()));
@@ -201,7 +209,7 @@ fn start(
     ways_in.spawn(tunnels.drain(streams.clone(), stop.clone()));
     parts.spawn(index.run(news, work.clone()));
     parts.spawn(watch_contact(contact, streams, shared.clone(), work.clone()));
-    let serves = move || table.check_working().is_ok();
+    let serves = move || table.check_contact().is_ok();
     ways_in.spawn(registration.run(serving.bundle(), serves, stop.clone()));
     parts.spawn(serving.run(work.clone()));
     ways_in.spawn(door.serve(listener, stop.clone()));
@@ -248,7 +256,8 @@ fn objects(shared: &Shared, kind: &str, plural: &str) -> Api<DynamicObject> {
     Api::all_with(shared.client.clone(), &resource)
 }
 
-/// Tells `/readyz` how old contact is, and cuts what is open when it is lost (I11).
+/// Tells `/readyz` how old contact is, and cuts what is open when it is lost (I11). That the admission
+/// policies do not stand is a loss of contact, too: with whatever makes the grants believable.
 async fn watch_contact(
     contact: Arc<Contact>,
     streams: Arc<Streams>,
@@ -264,13 +273,24 @@ async fn watch_contact(
             }
             Some(age) => shared.health.fails("gateway-contact", format!("none for {} s", age.as_secs())),
         }
-        if contact.is_lost() {
-            streams.end_all(Reason::Stale, clock::now());
+        let lost = if contact.is_lost() { Some(Reason::Stale) } else { unguarded(&shared.guard.borrow()) };
+        if let Some(cause) = lost {
+            streams.end_all(cause, clock::now());
         }
         tokio::select! {
             () = tokio::time::sleep(limits::WATCH_RETRY) => {}
             () = stop.cancelled() => return Ok(()),
         }
+    }
+}
+
+/// Why what is open must be cut, when the admission policies have been in doubt for as long.
+fn unguarded(guard: &Guard) -> Option<Reason> {
+    match guard {
+        Guard::Down { at, .. } if at.elapsed() < limits::STALE_CUT_AFTER => None,
+        Guard::Down { fault: Fault::Unknown(_), .. } => Some(Reason::Stale),
+        Guard::Down { .. } => Some(Reason::Unguarded),
+        Guard::Intact { .. } => None,
     }
 }
 

@@ -9,7 +9,7 @@ use brevet_core::reason::{Reason, Refusal};
 use bytes::Bytes;
 use http::{
     HeaderValue, Response, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+    header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WARNING},
 };
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use serde::Serialize;
@@ -80,6 +80,15 @@ pub(super) fn refusal(refusal: &Refusal, manner: Manner) -> Response<Body> {
     }
 }
 
+/// The same answer, with a warning for whoever reads it; kubectl shows it.
+pub(super) fn warned(mut response: Response<Body>, warning: Option<&'static str>) -> Response<Body> {
+    let value = warning.and_then(|text| HeaderValue::try_from(format!("299 brevet \"{text}\"")).ok());
+    if let Some(value) = value {
+        response.headers_mut().insert(WARNING, value);
+    }
+    response
+}
+
 /// The `Status` object itself, for bodies and for the last event of a watch.
 pub(super) fn status_object(code: StatusCode, reason: Option<Reason>, message: &str) -> Value {
     let mut object = json!({
@@ -106,7 +115,7 @@ pub(super) fn code_of(reason: Reason) -> StatusCode {
     match reason {
         Reason::Malformed => StatusCode::BAD_REQUEST,
         Reason::NotServed => StatusCode::NOT_IMPLEMENTED,
-        Reason::Stale | Reason::NotReady | Reason::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
+        Reason::Stale | Reason::Unguarded | Reason::NotReady | Reason::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
         Reason::Unauthenticated => StatusCode::UNAUTHORIZED,
         // Without Retry-After: clients do not try again by themselves.
         Reason::TooManyStreams => StatusCode::TOO_MANY_REQUESTS,

@@ -44,12 +44,20 @@ impl door::Room for Arc<Room> {
             }
             Route::Collection(_) | Route::Object(..) | Route::Evaluations | Route::Token(_) => {}
         }
-        if let Err(refusal) = self.table.check_working() {
+        let is_view = matches!(route, Route::Collection(_) | Route::Object(..));
+        // What is open can be looked at, released and revoked also while nothing is given.
+        let leave = if is_view { self.table.check_contact() } else { self.table.check_working() };
+        if let Err(refusal) = leave {
             return reply::refusal(&refusal, Manner::Object);
         }
+        let warning = self.table.warning();
         match route {
-            Route::Collection(view) => self.views.collection(visitor, view, method, headers, query).await,
-            Route::Object(view, name) => self.views.object(&visitor, view, name, method, headers, query).await,
+            Route::Collection(view) => {
+                reply::warned(self.views.collection(visitor, view, method, headers, query).await, warning)
+            }
+            Route::Object(view, name) => {
+                reply::warned(self.views.object(&visitor, view, name, method, headers, query).await, warning)
+            }
             Route::Evaluations if method == Method::POST => self.evaluator.answer(&visitor, body).await,
             Route::Token(_) if method == Method::POST => reply::refusal(&no_token(), Manner::Object),
             Route::Evaluations | Route::Token(_) => {
@@ -61,7 +69,7 @@ impl door::Room for Arc<Room> {
     }
 
     fn is_ready(&self) -> bool {
-        self.table.check_working().is_ok()
+        self.table.check_contact().is_ok()
     }
 }
 

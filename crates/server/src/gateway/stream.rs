@@ -242,6 +242,11 @@ impl About {
                 "grant `{}` was cut at {at}: the gateway has lost contact with kube-apiserver; try again",
                 self.grant
             ),
+            Reason::Unguarded => format!(
+                "grant `{}` was cut at {at}: Brevet's admission policies do not stand as shipped; tell an administrator, \
+                 and ask again when they do",
+                self.grant
+            ),
             Reason::Stopping => {
                 format!("a gateway of grant `{}` stopped at {at}; the grant stands: try again", self.grant)
             }

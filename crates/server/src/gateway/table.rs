@@ -1,6 +1,7 @@
 //! The grants that calls are judged by, and whether the table may be believed.
 //!
-//! Promises: while the policies do not stand, or contact is older than
+//! Promises: while the admission policies do not stand, or the grants have not
+//! been judged by when they came to stand, or contact is older than
 //! `limits::STALE_AFTER`, nothing is permitted (I11); a deadline counts by the
 //! wall clock and by the time that was left when the grant was first seen.
 
@@ -21,8 +22,10 @@ use tokio::sync::watch;
 use super::{contact::Contact, stream::About};
 use crate::{
     clock::{self, Deadline},
-    guard::Guard,
+    guard::{Fault, Guard},
 };
+
+const NO_CONTACT: &str = "the gateway has no contact with kube-apiserver and cannot decide; try again in a moment";
 
 /// The table. Read by every call, written by the index alone.
 pub(super) struct Table {
@@ -37,6 +40,8 @@ struct Rows {
     by_name: HashMap<String, Row>,
     /// How grants of each role may use streams, where it says so.
     limits: HashMap<String, StreamLimits>,
+    /// Since when the admission policies stand, as the grants were judged.
+    judged_under: Option<Timestamp>,
 }
 
 /// What belongs to a grant besides core's judgement.
@@ -63,8 +68,9 @@ impl Table {
 
     /// Leave for one call.
     pub(super) fn permit(&self, attempt: &Attempt<'_>) -> Result<Admitted, Refusal> {
-        self.check_working()?;
         let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
+        self.check_guard(&rows)?;
+        self.check_contact()?;
         let now = clock::now();
         let row = rows.by_name.get(attempt.grant);
         let now = match row {
@@ -87,15 +93,47 @@ impl Table {
 
     /// Whether anything may be decided at all.
     pub(super) fn check_working(&self) -> Result<(), Refusal> {
-        if !self.guard.borrow().is_intact() {
-            let message = "Brevet does not work: its admission policies do not stand as shipped; tell an administrator";
-            return Err(Refusal::new(Reason::Stale, "", message));
-        }
+        self.check_guard(&self.rows.read().unwrap_or_else(PoisonError::into_inner))?;
+        self.check_contact()
+    }
+
+    fn check_guard(&self, rows: &Rows) -> Result<(), Refusal> {
+        let (reason, message) = match &*self.guard.borrow() {
+            Guard::Intact { since } if rows.judged_under == Some(*since) => return Ok(()),
+            Guard::Intact { .. } => (Reason::Stale, "the grants are judged anew; try again in a moment"),
+            Guard::Down { fault: Fault::Unlisted(_) | Fault::Fresh, .. } => (
+                Reason::Unguarded,
+                "Brevet's controller has not put on record yet that the admission policies stand; try again in a \
+                 moment, or tell an administrator",
+            ),
+            Guard::Down { fault: Fault::Unknown(_), .. } => (Reason::Stale, NO_CONTACT),
+            Guard::Down { fault: Fault::Broken(_), .. } => (
+                Reason::Unguarded,
+                "Brevet gives nothing: its admission policies do not stand as shipped; tell an administrator",
+            ),
+        };
+        Err(Refusal::new(reason, "", message))
+    }
+
+    /// What readers must know of answers that rest on what the policies guard; `None`: nothing.
+    pub(super) fn warning(&self) -> Option<&'static str> {
+        self.guard.borrow().fault().map(|_| {
+            "Brevet gives nothing now: its admission policies are in doubt, and what is shown here may be forged; tell \
+             an administrator"
+        })
+    }
+
+    /// Whether what is known of the cluster is fresh enough to be told.
+    pub(super) fn check_contact(&self) -> Result<(), Refusal> {
         if !self.contact.is_fresh() {
-            let message = "the gateway has no contact with kube-apiserver and cannot decide; try again in a moment";
-            return Err(Refusal::new(Reason::Stale, "", message));
+            return Err(Refusal::new(Reason::Stale, "", NO_CONTACT));
         }
         Ok(())
+    }
+
+    /// All grants have been judged by the admission policies that stand since then; `None`: by none.
+    pub(super) fn judged_under(&self, trusted_since: Option<Timestamp>) {
+        self.rows.write().unwrap_or_else(PoisonError::into_inner).judged_under = trusted_since;
     }
 
     /// Takes in a grant as it is now.

@@ -1,158 +1,335 @@
-//! Whether the admission policies stand as shipped.
+//! Whether the admission policies stand as shipped, and since when.
 //!
 //! They are load-bearing: without them anybody who may create a request may
-//! write another's name into it. So controller and gateway stop working, not
-//! just warn, while a policy or its binding is missing or altered.
+//! write another's name into it. So controller and gateway give nothing, not
+//! just warn, while a policy or its binding is missing or altered; and what was
+//! written before they were last put in place counts for nothing afterwards,
+//! because nothing tells it from what was written without them.
+//!
+//! Since when, the [`record`] says. It names each policy and binding by uid and
+//! generation, so that one which was deleted and made again, or altered and put
+//! back, is not on it, even if nobody looked meanwhile; and its age is
+//! kube-apiserver's word, nobody else's.
 //!
 //! Promises: [`Guard::Intact`] is said only after every policy and binding was
-//! read and found equal; not being able to read them for
-//! [`UNKNOWN_AT_MOST`] is as bad as their absence.
+//! read, found equal to what ships, and found on record. A change is known as
+//! soon as the watch tells of it; a list of everything each minute is the second
+//! line; [`SILENCE_MAX`] without a word is as bad as their absence.
 //!
-//! Left out on purpose: the stamping policies. They only fill in what the
-//! others check.
+//! Left out on purpose: the stamping policies, which only fill in what the
+//! others check; and writing the record, which the controller does.
 
 mod compare;
+pub(crate) mod record;
 mod shipped;
+mod standing;
 
-use std::{pin::Pin, time::Duration};
+use std::{
+    pin::Pin,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
-use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
-use kube::Api;
-use serde_json::Value;
-use tokio::{sync::watch, time::Instant};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::{
+    admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding},
+    core::v1::ConfigMap,
+};
+use kube::{
+    Api,
+    core::{ApiResource, DynamicObject},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
-use crate::shared::Shared;
+use self::{
+    record::Record,
+    shipped::{Kind, Object},
+    standing::Stored,
+};
+use crate::{
+    clock,
+    feed::{self, Change, Feed, News},
+    shared::Shared,
+};
 
-/// Between two checks.
-const EVERY: Duration = Duration::from_secs(60);
-/// Between two checks while something is wrong.
-const EVERY_WHILE_BROKEN: Duration = Duration::from_secs(5);
-/// How long one check may take.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long the last good answer is believed when none can be had.
-const UNKNOWN_AT_MOST: Duration = Duration::from_secs(120);
+/// Between two lists of everything, whatever the watches say.
+const LIST_EVERY: Duration = Duration::from_secs(60);
+/// Nothing is believed when one of the watches has shown no life for so long (I11).
+const SILENCE_MAX: Duration = Duration::from_secs(5);
+/// Between two looks at the clock.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Changes that wait to be taken in; beyond it the watches wait.
+const NEWS_MAX: usize = 64;
+/// Timestamps on the wire have whole seconds, and of one second nothing tells what came first.
+const ONE_SECOND: Duration = Duration::from_secs(1);
 
 /// The state of the policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Guard {
-    /// Every policy and binding was read and equals what ships.
-    Intact,
-    /// Do not work: this is why.
+    /// Every policy and binding is there as it ships, and on record.
+    Intact {
+        /// What people wrote later than this counts.
+        since: Timestamp,
+    },
+    /// Nothing is to be given.
+    Down {
+        /// What is wrong.
+        fault: Fault,
+        /// Since when.
+        at: Instant,
+    },
+}
+
+/// What is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Whether they stand could not be found out: this is why.
+    Unknown(String),
+    /// One is missing or altered: this one.
     Broken(String),
+    /// All stand, and the record does not name all of them.
+    Unlisted(Unlisted),
+    /// All stand, and are on record since this very second.
+    Fresh,
+}
+
+/// What is to be put on record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unlisted {
+    /// Every policy and binding, a line each.
+    pub(crate) standing: String,
+    /// Uid of the record that is there and does not name them.
+    pub(crate) outdated: Option<String>,
+    /// In what it differs, for people.
+    pub(crate) news: String,
 }
 
 impl Guard {
-    /// Whether work may go on.
-    pub(crate) fn is_intact(&self) -> bool {
-        *self == Self::Intact
+    /// Later than this counts what people write; `None`: nothing does now.
+    pub(crate) fn trusted_since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Intact { since } => Some(*since),
+            Self::Down { .. } => None,
+        }
+    }
+
+    /// What is wrong, if anything is.
+    pub(crate) fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Intact { .. } => None,
+            Self::Down { fault, .. } => Some(fault),
+        }
+    }
+
+    /// Before anything has been read.
+    pub(crate) fn unread() -> Self {
+        Self::Down { fault: Fault::unread(), at: Instant::now() }
     }
 }
 
-/// The task that keeps checking.
+impl Fault {
+    fn unread() -> Self {
+        Self::Unknown("the admission policies have not been read yet".to_owned())
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unknown(why) | Self::Broken(why) => f.write_str(why),
+            Self::Unlisted(Unlisted { news, .. }) => {
+                write!(f, "the admission policies stand and are not on record yet: {news}")
+            }
+            Self::Fresh => f.write_str("the admission policies are on record since this very second"),
+        }
+    }
+}
+
+/// What the guard hears of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Objects(Kind),
+    Record,
+}
+
+const WAYS: [Way; 3] = [Way::Objects(Kind::Policy), Way::Objects(Kind::Binding), Way::Record];
+
+/// Returns when the state has changed. Never, once nobody keeps watch: then the process is about to stop.
+pub(crate) async fn changed(guard: &mut watch::Receiver<Guard>) {
+    if guard.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// The task that keeps watch.
 type Watching = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
-/// Checks once, and returns `shared` with the guard in it and the task that
-/// goes on checking until `stop`.
-pub(crate) async fn watch(shared: Shared, stop: CancellationToken) -> anyhow::Result<(Shared, Watching)> {
+/// Returns `shared` with the guard in it, and the task that keeps watch until
+/// `stop`. To know whether the policies stand is a condition of readiness; that they do is, if `is_needed`.
+pub(crate) fn watch(shared: Shared, is_needed: bool, stop: CancellationToken) -> anyhow::Result<(Shared, Watching)> {
     let shipped = shipped::policies().context("the policies built into this binary cannot be read")?;
-    let first = match check(&shared, &shipped).await {
-        Ok(state) => state,
-        Err(error) => Guard::Broken(format!("the policies could not be read: {error:#}")),
-    };
-    tell(&shared, &first);
-    let (sender, receiver) = watch::channel(first);
-    let shared = Shared { guard: receiver, ..shared };
-    let watching = Box::pin(keep_checking(shared.clone(), shipped, sender, stop));
-    Ok((shared, watching))
+    let mut sentry = Sentry::new(shipped);
+    let (sender, guard) = watch::channel(sentry.look());
+    let shared = Shared { guard, ..shared };
+    let teller = Teller { shared: shared.clone(), is_needed };
+    teller.mark(&sender.borrow());
+    Ok((shared, Box::pin(keep_watch(sentry, teller, sender, stop))))
 }
 
-async fn keep_checking(
-    shared: Shared,
-    shipped: Vec<shipped::Object>,
-    sender: watch::Sender<Guard>,
+async fn keep_watch(
+    mut sentry: Sentry,
+    teller: Teller,
+    guard: watch::Sender<Guard>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut known_at = Instant::now();
+    let mut feeds = JoinSet::new();
+    let (sender, mut news) = mpsc::channel(NEWS_MAX);
+    for way in WAYS {
+        feeds.spawn(feed::follow(feed_of(&teller.shared, way), sender.clone(), stop.clone()));
+    }
     loop {
-        let pause = if sender.borrow().is_intact() { EVERY } else { EVERY_WHILE_BROKEN };
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            Some(news) = news.recv() => sentry.take_in(news),
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            Some(ended) = feeds.join_next() => {
+                return ended.context("a watch of the policies panicked").and_then(|result| result);
+            }
             () = stop.cancelled() => return Ok(()),
         }
-        let state = match check(&shared, &shipped).await {
-            Ok(state) => {
-                known_at = Instant::now();
-                state
-            }
-            Err(error) if known_at.elapsed() < UNKNOWN_AT_MOST => {
-                tracing::warn!(role = shared.role, error = format!("{error:#}"), "the policies could not be read");
-                continue;
-            }
-            Err(error) => Guard::Broken(format!("the policies could not be read: {error:#}")),
-        };
-        if *sender.borrow() != state {
-            tell(&shared, &state);
-            sender.send_replace(state);
+        let state = sentry.look();
+        if *guard.borrow() != state {
+            teller.log(&state);
+            teller.mark(&state);
+            guard.send_replace(state);
         }
     }
 }
 
-fn tell(shared: &Shared, state: &Guard) {
-    let check = format!("{}-policies", shared.role);
-    match state {
-        Guard::Intact => {
-            tracing::info!(role = shared.role, "the admission policies stand as shipped");
-            shared.health.holds(check);
-        }
-        Guard::Broken(why) => {
-            tracing::error!(role = shared.role, why, "work stops: the admission policies do not stand as shipped");
-            shared.health.fails(check, why.clone());
-        }
-    }
-}
-
-/// Reads every policy and binding. `Err`: could not decide.
-async fn check(shared: &Shared, shipped: &[shipped::Object]) -> anyhow::Result<Guard> {
-    let found = tokio::time::timeout(CHECK_TIMEOUT, async {
-        let mut found = Vec::with_capacity(shipped.len());
-        for object in shipped {
-            found.push((object, read(shared, object).await?));
-        }
-        anyhow::Ok(found)
-    })
-    .await
-    .context("kube-apiserver did not answer in time")??;
-    let faults: Vec<String> = found.iter().filter_map(|(object, actual)| fault(object, actual.as_ref())).collect();
-    Ok(if faults.is_empty() {
-        Guard::Intact
-    } else {
-        Guard::Broken(format!("{}; apply the policies of this release again", faults.join("; ")))
-    })
-}
-
-fn fault(object: &shipped::Object, actual: Option<&Value>) -> Option<String> {
-    let Some(actual) = actual else { return Some(format!("{} is missing", object.told())) };
-    if actual.pointer("/metadata/deletionTimestamp").is_some() {
-        return Some(format!("{} is being deleted", object.told()));
-    }
-    let place = compare::first_difference(&object.spec, actual.get("spec").unwrap_or(&Value::Null))?;
-    Some(format!("{} was altered at `spec{place}`", object.told()))
-}
-
-/// The object as stored; `None` where there is none.
-async fn read(shared: &Shared, object: &shipped::Object) -> anyhow::Result<Option<Value>> {
+fn feed_of(shared: &Shared, way: Way) -> Feed<Way> {
     let client = shared.client.clone();
-    let found = match object.kind {
-        shipped::Kind::Policy => {
-            let policy = Api::<ValidatingAdmissionPolicy>::all(client).get_opt(&object.name).await?;
-            policy.map(serde_json::to_value)
+    let (api, name): (Api<DynamicObject>, _) = match way {
+        Way::Objects(Kind::Policy) => {
+            (Api::all_with(client, &ApiResource::erase::<ValidatingAdmissionPolicy>(&())), None)
         }
-        shipped::Kind::Binding => {
-            let binding = Api::<ValidatingAdmissionPolicyBinding>::all(client).get_opt(&object.name).await?;
-            binding.map(serde_json::to_value)
+        Way::Objects(Kind::Binding) => {
+            (Api::all_with(client, &ApiResource::erase::<ValidatingAdmissionPolicyBinding>(&())), None)
+        }
+        Way::Record => {
+            let kind = ApiResource::erase::<ConfigMap>(&());
+            (Api::namespaced_with(client, record::NAMESPACE, &kind), Some(record::NAME))
         }
     };
-    found.transpose().context("kube-apiserver's answer could not be read")
+    Feed { api, way, name, list_every: Some(LIST_EVERY) }
+}
+
+/// Says it in the log and to `/readyz`.
+struct Teller {
+    shared: Shared,
+    is_needed: bool,
+}
+
+impl Teller {
+    fn log(&self, state: &Guard) {
+        let role = self.shared.role;
+        match state {
+            Guard::Intact { since } => tracing::info!(role, %since, "the admission policies stand as shipped"),
+            Guard::Down { fault: fault @ (Fault::Unknown(_) | Fault::Broken(_)), .. } => {
+                tracing::error!(role, why = %fault, "nothing is given: the admission policies are in doubt");
+            }
+            Guard::Down { fault, .. } => tracing::info!(role, why = %fault, "nothing is given yet"),
+        }
+    }
+
+    fn mark(&self, state: &Guard) {
+        let check = format!("{}-policies", self.shared.role);
+        match state.fault() {
+            None => self.shared.health.holds(check),
+            Some(Fault::Broken(_) | Fault::Unlisted(_) | Fault::Fresh) if !self.is_needed => {
+                self.shared.health.holds(check);
+            }
+            Some(fault) => self.shared.health.fails(check, fault.to_string()),
+        }
+    }
+}
+
+/// What has been heard so far.
+struct Sentry {
+    shipped: Vec<Object>,
+    stored: Stored,
+    record: Option<(Record, Instant)>,
+    /// When each way last showed life, in the order of [`WAYS`].
+    heard: [Option<Instant>; WAYS.len()],
+    /// Since when nothing may be given.
+    down_at: Option<Instant>,
+}
+
+impl Sentry {
+    fn new(shipped: Vec<Object>) -> Self {
+        Self { shipped, stored: Stored::default(), record: None, heard: [None; WAYS.len()], down_at: None }
+    }
+
+    fn take_in(&mut self, news: News<Way>) {
+        match news.way {
+            Way::Objects(kind) => self.stored.take_in(kind, &news.change),
+            Way::Record => self.take_in_record(&news.change),
+        }
+        let heard = WAYS.iter().zip(&mut self.heard).filter(|(way, _)| **way == news.way);
+        heard.for_each(|(_, at)| *at = (*at).max(Some(news.since)));
+    }
+
+    fn take_in_record(&mut self, change: &Change) {
+        let read = match change {
+            Change::All(objects, _) => objects.iter().find_map(Record::read),
+            Change::Put(object) => Record::read(object),
+            Change::Gone(_) => None,
+            Change::Seen(_) | Change::Alive => return,
+        };
+        let known = self.record.take();
+        self.record = read.map(|read| match known {
+            Some((known, at)) if known == read => (read, at),
+            _ => (read, Instant::now()),
+        });
+    }
+
+    /// The state as of now.
+    fn look(&mut self) -> Guard {
+        match self.judge() {
+            Ok(since) => {
+                self.down_at = None;
+                Guard::Intact { since }
+            }
+            Err((fault, at)) => Guard::Down { fault, at: *self.down_at.get_or_insert(at) },
+        }
+    }
+
+    /// Since when all is well; or what is not, and since when at the latest.
+    fn judge(&self) -> Result<Timestamp, (Fault, Instant)> {
+        let now = Instant::now();
+        let Some(quietest) = self.heard.iter().min().copied().flatten() else { return Err((Fault::unread(), now)) };
+        if now.saturating_duration_since(quietest) >= SILENCE_MAX {
+            let why = format!("nothing was heard of the admission policies for {} s", SILENCE_MAX.as_secs());
+            return Err((Fault::Unknown(why), quietest));
+        }
+        let standing = self.stored.standing(&self.shipped).map_err(|why| (Fault::Broken(why), now))?;
+        let unknown = self.record.as_ref().map(|(record, _)| record.unknown(&standing));
+        match (&self.record, unknown) {
+            (Some((record, seen)), Some(unknown)) if unknown.is_empty() => {
+                let is_past = clock::now().duration_since(record.since) >= SignedDuration::from_secs(1);
+                if is_past || seen.elapsed() >= ONE_SECOND {
+                    return Ok(record.since);
+                }
+                Err((Fault::Fresh, now))
+            }
+            (record, unknown) => {
+                let news =
+                    unknown.map_or("there is no record".to_owned(), |all| format!("it lacks {}", all.join(", ")));
+                let outdated = record.as_ref().map(|(record, _)| record.uid.clone());
+                Err((Fault::Unlisted(Unlisted { standing, outdated, news }), now))
+            }
+        }
+    }
 }

@@ -20,16 +20,27 @@ const FILES: &[&str] = &[
     include_str!("../../../../deploy/admission/grants.yaml"),
     include_str!("../../../../deploy/admission/persistence.yaml"),
     include_str!("../../../../deploy/admission/plain.yaml"),
+    include_str!("../../../../deploy/admission/record.yaml"),
     include_str!("../../../../deploy/admission/requests.yaml"),
 ];
 
 /// Which of the two kinds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     /// ValidatingAdmissionPolicy.
     Policy,
     /// ValidatingAdmissionPolicyBinding.
     Binding,
+}
+
+impl Kind {
+    /// In a word, as the record has it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Policy => "policy",
+            Self::Binding => "binding",
+        }
+    }
 }
 
 /// One object as it ships.

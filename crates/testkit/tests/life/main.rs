@@ -9,6 +9,7 @@ mod decisions;
 mod drift;
 mod ends;
 mod faults;
+mod guard;
 mod limits;
 mod sharing;
 

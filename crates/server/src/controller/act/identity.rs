@@ -196,7 +196,7 @@ impl Actor {
         if !self.gatherer.identities.retire(&identity.uid) {
             return Err(ActError::Outdated("a grant is joining the identity"));
         }
-        self.writer.may()?;
+        self.writer.may_write()?;
         let api = Api::<AccessGrant>::all(self.writer.client());
         let all = call::within(LIST_TIMEOUT, api.list(&ListParams::default())).await.doing("list the grants")?;
         let carries = |object: &AccessGrant| {
@@ -226,7 +226,7 @@ async fn create<K>(writer: &Writer, api: &Api<K>, object: K) -> Result<K, ActErr
 where
     K: Resource + Clone + Serialize + DeserializeOwned + std::fmt::Debug,
 {
-    writer.may()?;
+    writer.may_give()?;
     let made = call::within(CALL_TIMEOUT, api.create(&PostParams::default(), &object)).await;
     match made {
         Err(error) if error.is_conflict() => {

@@ -2,7 +2,8 @@
 //! grants, identities and their RBAC.
 //!
 //! Promises: decides nothing. Every write asks first whether this process still
-//! leads and the policies stand, and names the uid or resourceVersion it was
+//! leads and, unless it only takes away, whether the admission policies stand;
+//! it names the uid or resourceVersion it was
 //! planned for, so a deposed leader's write fails. What was written goes into
 //! the index at once.
 
@@ -127,7 +128,7 @@ impl Actor {
     async fn write_request(&self, case: &Case, status: &RequestStatus) -> Result<(), ActError> {
         let known = case.request.as_ref().ok_or(ActError::Outdated("the request is gone"))?;
         let object = AccessRequest { status: Some(wire::write_status(status)), ..AccessRequest::clone(known) };
-        self.writer.may()?;
+        self.writer.may_write()?;
         let api = Api::<AccessRequest>::all(self.writer.client());
         let name = object.name_any();
         let written = call::within(CALL_TIMEOUT, api.replace_status(&name, &PostParams::default(), &object)).await;
@@ -136,7 +137,7 @@ impl Actor {
     }
 
     async fn create_grant(&self, new: &NewGrant) -> Result<(), ActError> {
-        self.writer.may()?;
+        self.writer.may_give()?;
         let api = Api::<AccessGrant>::all(self.writer.client());
         let made = call::within(CALL_TIMEOUT, api.create(&PostParams::default(), &wire::grant(new))).await;
         let made = made.doing("make the grant")?;
@@ -153,7 +154,10 @@ impl Actor {
         now: Timestamp,
     ) -> Result<AccessGrant, ActError> {
         let object = AccessGrant { status: Some(wire::grant_status(known, write, now)), ..known.clone() };
-        self.writer.may()?;
+        match write {
+            GrantWrite::Ready(_) => self.writer.may_give()?,
+            GrantWrite::Announce | GrantWrite::End(..) | GrantWrite::ConfirmEnd => self.writer.may_write()?,
+        }
         let api = Api::<AccessGrant>::all(self.writer.client());
         let name = object.name_any();
         let written = call::within(CALL_TIMEOUT, api.replace_status(&name, &PostParams::default(), &object)).await;
@@ -165,7 +169,7 @@ impl Actor {
     async fn release_grant(&self, known: &AccessGrant) -> Result<(), ActError> {
         let mut object = known.clone();
         object.finalizers_mut().retain(|finalizer| finalizer != wire::FINALIZER);
-        self.writer.may()?;
+        self.writer.may_write()?;
         let api = Api::<AccessGrant>::all(self.writer.client());
         let name = object.name_any();
         let released = call::within(CALL_TIMEOUT, api.replace(&name, &PostParams::default(), &object)).await;

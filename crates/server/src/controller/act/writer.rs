@@ -40,15 +40,21 @@ impl Writer {
         Self { client, binder, term, guard }
     }
 
-    /// Leave to write one thing. Asked for right before each write.
-    pub(in crate::controller) fn may(&self) -> Result<(), ActError> {
-        if !self.term.holds() {
-            return Err(ActError::NotAllowed("another replica may lead now".to_owned()));
+    /// Leave to write one thing that gives somebody something. Asked for right before each such write.
+    pub(in crate::controller) fn may_give(&self) -> Result<(), ActError> {
+        self.may_write()?;
+        match self.guard.borrow().fault() {
+            None => Ok(()),
+            Some(fault) => Err(ActError::NotAllowed(fault.to_string())),
         }
-        match &*self.guard.borrow() {
-            Guard::Intact => Ok(()),
-            Guard::Broken(why) => Err(ActError::NotAllowed(why.clone())),
+    }
+
+    /// Leave to write one thing that gives nobody anything: no end waits for the policies.
+    pub(in crate::controller) fn may_write(&self) -> Result<(), ActError> {
+        if self.term.holds() {
+            return Ok(());
         }
+        Err(ActError::NotAllowed("another replica may lead now".to_owned()))
     }
 
     /// Speaks as the controller.
@@ -66,7 +72,7 @@ impl Writer {
     where
         K: Clone + DeserializeOwned + std::fmt::Debug,
     {
-        self.may()?;
+        self.may_write()?;
         let preconditions = Some(Preconditions { uid: Some(uid.to_owned()), resource_version: None });
         let exactly = DeleteParams { preconditions, ..DeleteParams::background() };
         match call::within(CALL_TIMEOUT, api.delete(name, &exactly)).await {

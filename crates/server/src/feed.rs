@@ -8,7 +8,10 @@
 //! replaces everything at once; objects that cannot be read are handed on by
 //! name, never swallowed.
 
-use std::time::Instant;
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -20,11 +23,21 @@ use kube::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{contact::Way, limits};
+/// One leg of a watch. Most legs bring a bookmark on their way, and each begins with an
+/// answer, so every watch shows life at least that often: well within the 5 s of I11.
+const LEG_SECONDS: u32 = 3;
+/// Nothing may be heard on a leg for at most this; then it is dead.
+const LEG_TIMEOUT: Duration = Duration::from_secs(6);
+/// Between two attempts to watch again.
+const RETRY: Duration = Duration::from_millis(500);
+/// Legs that may fail in a row before everything is listed again.
+const FAILURES_MAX: u32 = 3;
+/// Objects per page of a list.
+const LIST_PAGE: u32 = 500;
 
 /// What happened to objects of one kind.
 #[derive(Debug)]
-pub(super) enum Change {
+pub(crate) enum Change {
     /// These are all, as of this resourceVersion.
     All(Vec<DynamicObject>, String),
     /// This one is new or different.
@@ -39,13 +52,26 @@ pub(super) enum Change {
 
 /// A change, and where it comes from.
 #[derive(Debug)]
-pub(super) struct News {
+pub(crate) struct News<W> {
     /// On which way.
-    pub(super) way: Way,
-    /// It is no older than this. Whoever has taken it in says so to the contact.
-    pub(super) since: Instant,
+    pub(crate) way: W,
+    /// It is no older than this: once it is taken in, life has shown on that way.
+    pub(crate) since: Instant,
     /// What happened.
-    pub(super) change: Change,
+    pub(crate) change: Change,
+}
+
+/// What is followed, and how.
+pub(crate) struct Feed<W> {
+    /// Where the objects are.
+    pub(crate) api: Api<DynamicObject>,
+    /// What it is called in its news.
+    pub(crate) way: W,
+    /// Only the object of this name; `None`: all.
+    pub(crate) name: Option<&'static str>,
+    /// Everything is listed again this long after the last list, however well the watch goes;
+    /// `None`: only when it must be.
+    pub(crate) list_every: Option<Duration>,
 }
 
 /// Why a leg ended.
@@ -58,40 +84,40 @@ enum LegEnd {
     Stopped,
 }
 
-/// Follows `api` until `stop`, handing every change to `sender`.
-pub(super) async fn follow(
-    api: Api<DynamicObject>,
-    way: Way,
-    sender: mpsc::Sender<News>,
+/// Follows until `stop`, handing every change to `sender`.
+pub(crate) async fn follow<W: Copy + fmt::Debug + Send + Sync + 'static>(
+    feed: Feed<W>,
+    sender: mpsc::Sender<News<W>>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let feed = Feed { api, way, sender };
+    let following = Following { feed, sender };
     tokio::select! {
-        () = feed.for_ever() => Ok(()),
+        () = following.for_ever() => Ok(()),
         () = stop.cancelled() => Ok(()),
     }
 }
 
-struct Feed {
-    api: Api<DynamicObject>,
-    way: Way,
-    sender: mpsc::Sender<News>,
+struct Following<W> {
+    feed: Feed<W>,
+    sender: mpsc::Sender<News<W>>,
 }
 
-impl Feed {
+impl<W: Copy + fmt::Debug + Send + Sync + 'static> Following<W> {
     async fn for_ever(&self) {
         loop {
+            let listed = Instant::now();
             let mut version = match self.list().await {
                 Ok(version) => version,
                 Err(error) => {
-                    tracing::warn!(way = ?self.way, error = format!("{error:#}"), "listing failed");
-                    tokio::time::sleep(limits::WATCH_RETRY).await;
+                    tracing::warn!(way = ?self.feed.way, error = format!("{error:#}"), "listing failed");
+                    tokio::time::sleep(RETRY).await;
                     continue;
                 }
             };
             let mut failures = 0;
+            let is_due = || self.feed.list_every.is_some_and(|every| listed.elapsed() >= every);
             // A resourceVersion that the server has never reached (a restored etcd) fails for ever.
-            while failures < limits::WATCH_FAILURES_MAX {
+            while failures < FAILURES_MAX && !is_due() {
                 let begun = Instant::now();
                 match self.leg(&mut version).await {
                     Ok(LegEnd::Over) => failures = 0,
@@ -99,11 +125,11 @@ impl Feed {
                     Ok(LegEnd::Stopped) => return,
                     Err(error) => {
                         failures += 1;
-                        tracing::warn!(way = ?self.way, error = format!("{error:#}"), "watching failed");
+                        tracing::warn!(way = ?self.feed.way, error = format!("{error:#}"), "watching failed");
                     }
                 }
                 // Legs that fail or end at once must not become a hot loop.
-                let left = limits::WATCH_RETRY.saturating_sub(begun.elapsed());
+                let left = RETRY.saturating_sub(begun.elapsed());
                 tokio::time::sleep(left).await;
             }
         }
@@ -111,9 +137,10 @@ impl Feed {
 
     async fn list(&self) -> anyhow::Result<String> {
         let asked = Instant::now();
-        let (mut objects, mut params) = (Vec::new(), ListParams::default().limit(limits::LIST_PAGE));
+        let (mut objects, mut params) = (Vec::new(), ListParams::default().limit(LIST_PAGE));
+        params.field_selector = self.selector();
         let version = loop {
-            let page = tokio::time::timeout(limits::WATCH_LEG_TIMEOUT, self.api.list(&params)).await??;
+            let page = tokio::time::timeout(LEG_TIMEOUT, self.feed.api.list(&params)).await??;
             objects.extend(page.items);
             match page.metadata.continue_.filter(|next| !next.is_empty()) {
                 Some(next) => params = params.continue_token(&next),
@@ -126,8 +153,8 @@ impl Feed {
 
     async fn leg(&self, version: &mut String) -> anyhow::Result<LegEnd> {
         let asked = Instant::now();
-        let params = WatchParams::default().timeout(limits::WATCH_LEG_SECONDS);
-        let watching = tokio::time::timeout(limits::WATCH_LEG_TIMEOUT, self.api.watch(&params, version)).await?;
+        let params = WatchParams { field_selector: self.selector(), ..WatchParams::default().timeout(LEG_SECONDS) };
+        let watching = tokio::time::timeout(LEG_TIMEOUT, self.feed.api.watch(&params, version)).await?;
         let mut events = match watching {
             Ok(events) => events.boxed(),
             Err(kube::Error::Api(status)) if status.code == 410 => return Ok(LegEnd::TooOld),
@@ -135,7 +162,7 @@ impl Feed {
         };
         self.tell(asked, Change::Alive).await?;
         loop {
-            let event = tokio::time::timeout(limits::WATCH_LEG_TIMEOUT, events.try_next()).await??;
+            let event = tokio::time::timeout(LEG_TIMEOUT, events.try_next()).await??;
             let Some(event) = event else { return Ok(LegEnd::Over) };
             let heard = Instant::now();
             let change = match event {
@@ -159,7 +186,11 @@ impl Feed {
         }
     }
 
+    fn selector(&self) -> Option<String> {
+        self.feed.name.map(|name| format!("metadata.name={name}"))
+    }
+
     async fn tell(&self, since: Instant, change: Change) -> anyhow::Result<()> {
-        self.sender.send(News { way: self.way, since, change }).await.context("nobody takes changes any more")
+        self.sender.send(News { way: self.feed.way, since, change }).await.context("nobody takes changes any more")
     }
 }
