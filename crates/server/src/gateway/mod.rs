@@ -110,7 +110,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME")]
     replica: Option<String>,
     #[command(flatten)]
-    direct: direct::Options,
+    direct: Box<direct::Options>,
 }
 
 /// Tasks that run until they are told to stop.
