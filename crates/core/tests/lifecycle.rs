@@ -178,6 +178,15 @@ fn broken_glass_is_reviewed_and_its_proof_kept_until_then() {
          bob reviews   -> Expired Expired",
     );
     assert!(world.written.as_ref().unwrap().awaits_review());
+    // Nor by what nobody can tell from a forgery.
+    let world = check_in(
+        world,
+        "the admission policies are gone -> Expired Expired
+         carol reviews                   -> Expired Expired
+         the admission policies are back -> Expired Expired
+         tick 1s                         -> Expired Expired",
+    );
+    assert!(world.written.as_ref().unwrap().awaits_review());
     let world = check_in(world, "carol reviews -> Expired Expired");
     let status = world.written.clone().unwrap();
     let said = &status.conditions[&RequestCondition::ReviewDue];
