@@ -383,6 +383,44 @@ async fn an_upload_stops_at_the_deadline() {
     assert_eq!(cut["bytes_up"], 1);
 }
 
+/// An upload that goes on in small steps until there is an answer, or none.
+async fn dribble(cluster: &Cluster, path: &str) -> String {
+    let stream = knock::tls(cluster, &Shown::FrontProxy, Protocol::Http1).await.unwrap();
+    let (mut read, mut write) = tokio::io::split(stream);
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: gateway\r\nx-remote-user: alice\r\ncontent-type: application/json\r\n\
+         content-length: 2000000\r\n\r\n"
+    );
+    write.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let sending = async {
+        while write.write_all(b" ").await.is_ok() {
+            // As often as the executor comes by.
+            tokio::task::yield_now().await;
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        () = sending => {}
+        _ = read.read_to_end(&mut answer) => {}
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn whoever_uploads_at_the_deadline_is_told_of_the_end() {
+    const UPLOADS: usize = 40;
+    let cluster = cluster().await;
+    let made = granted(cluster, &config_maps("shop", 6)).await;
+    let path = through(&made, "/api/v1/namespaces/shop/configmaps");
+    let answers = futures::future::join_all((0..UPLOADS).map(|_| dribble(cluster, &path))).await;
+    let told: Vec<&String> = answers.iter().filter(|answer| !answer.is_empty()).collect();
+    for answer in &told {
+        assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("ended at"), "{answer}");
+    }
+    assert!(told.len() > UPLOADS / 2, "only {} of {UPLOADS} were told anything", told.len());
+}
+
 /// The highest resourceVersion that every gateway has acknowledged.
 async fn acknowledged(cluster: &Cluster) -> u64 {
     let leases: Api<Lease> = Api::namespaced(cluster.admin().await.unwrap(), "brevet-system");

@@ -183,14 +183,17 @@ impl Forwarder {
         receipt.spend();
         let stream = open.stream.clone();
         let exchanged = tokio::select! {
-            exchanged = self.exchange(&outgoing, &stream, body) => exchanged,
+            // The end first: it is what breaks the connection.
+            biased;
             _ = stream.ended() => Err(late()),
+            exchanged = self.exchange(&outgoing, &stream, body) => exchanged,
         };
         let (response, used) = match exchanged {
             Ok(exchanged) => exchanged,
             Err(failure) => {
-                // What breaks because the grant is over is no failure.
-                let (code, reason, message) = match stream.ending() {
+                // What breaks because the grant is over is no failure; the clock may tell before the timer does.
+                let is_over = !stream.is_open();
+                let (code, reason, message) = match stream.ending().filter(|_| is_over) {
                     Some(ending) => (StatusCode::FORBIDDEN, Some(Reason::Ended), stream.about.sentence(ending)),
                     None => (failure.code, None, failure.message.to_owned()),
                 };
