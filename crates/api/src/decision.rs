@@ -123,4 +123,8 @@ pub struct ClaimedTerms {
     /// The requester's user name.
     #[schemars(length(min = 1, max = 512))]
     pub requester: String,
+    /// The requester's UID: whoever has one needs it to give back what is theirs.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 128))]
+    pub requester_uid: String,
 }

@@ -48,7 +48,7 @@ pub struct Decision {
     pub is_deleting: bool,
     /// The act.
     pub verdict: Verdict,
-    /// Name of the request it is about.
+    /// Claimed: the request's name.
     pub request_name: String,
     /// Uid of the request it is about; this alone joins.
     pub request_uid: String,
@@ -60,6 +60,8 @@ pub struct Decision {
     pub namespaces: Vec<String>,
     /// Claimed: the requester's username.
     pub requester: String,
+    /// Claimed: the requester's uid; empty where none is claimed.
+    pub requester_uid: String,
     /// Stamped or checked by admission.
     pub approver: Subject,
     /// What the approver wrote.
@@ -82,15 +84,19 @@ pub fn weigh(decision: &Decision, request: &Request, terms: Option<&Terms>) -> R
             "the decision is about another request of that name",
         );
     }
-    let has_true_claims = decision.role == request.role
+    let has_true_claims = decision.request_name == request.name
+        && decision.role == request.role
         && is_same_set(&decision.namespaces, &request.namespaces)
-        && decision.requester == request.requester.username;
+        && decision.requester == request.requester.username
+        && (decision.requester_uid.is_empty() || decision.requester_uid == request.requester.uid);
     if !has_true_claims {
-        let message = "role, namespaces or requester are not those of the request; decide again with its own";
+        let message = "name, role, namespaces or requester are not those of the request; decide again with its own";
         return refuse(Reason::ClaimsMismatch, "spec.terms", message);
     }
     let (approver, requester) = (&decision.approver, &request.requester);
     let is_own = (&approver.username, &approver.uid) == (&requester.username, &requester.uid);
+    // As admission tells them: it asks nobody for a right to give back what is their own.
+    let passed_as_own = (&approver.username, &approver.uid) == (&decision.requester, &decision.requester_uid);
     let attests = || terms.is_some_and(|terms| decision.digest == Some(terms.digest()));
     match decision.verdict {
         Verdict::Approve if approver.is_same_person(requester) => {
@@ -99,6 +105,11 @@ pub fn weigh(decision: &Decision, request: &Request, terms: Option<&Terms>) -> R
         Verdict::Withdraw if !is_own => {
             refuse(Reason::NotYours, "spec.approver", "only its requester withdraws a request")
         }
+        Verdict::Revoke if passed_as_own && !is_own => refuse(
+            Reason::NotYours,
+            "spec.approver",
+            "another of that user name holds it; to revoke it takes the right",
+        ),
         Verdict::Review if approver.is_same_person(requester) => {
             refuse(Reason::SelfApproval, "spec.approver", "nobody reviews their own access; ask somebody else")
         }
@@ -177,4 +188,78 @@ pub fn settle<'a>(request: &Request, terms: &Terms, decisions: &'a [Decision]) -
 
 fn is_same_set(one: &[String], other: &[String]) -> bool {
     one.iter().collect::<BTreeSet<_>>() == other.iter().collect::<BTreeSet<_>>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::Urgency;
+
+    fn subject(username: &str, uid: &str) -> Subject {
+        Subject { username: username.into(), uid: uid.into(), groups: BTreeSet::new() }
+    }
+
+    fn request() -> Request {
+        Request {
+            name: "r1".into(),
+            uid: "r1-uid".into(),
+            created_at: Timestamp::UNIX_EPOCH,
+            is_deleting: false,
+            requester: subject("robot", "u-1"),
+            role: "view-logs".into(),
+            namespaces: vec!["shop".into()],
+            resources: None,
+            duration: None,
+            start_at: None,
+            justification: "errors".into(),
+            urgency: Urgency::Normal,
+            ticket: String::new(),
+            delivery: None,
+        }
+    }
+
+    fn said(verdict: Verdict, who: Subject, claimed_uid: &str) -> Decision {
+        Decision {
+            name: "d1".into(),
+            uid: "d1-uid".into(),
+            created_at: Timestamp::UNIX_EPOCH,
+            is_deleting: false,
+            verdict,
+            request_name: "r1".into(),
+            request_uid: "r1-uid".into(),
+            digest: None,
+            role: "view-logs".into(),
+            namespaces: vec!["shop".into()],
+            requester: "robot".into(),
+            requester_uid: claimed_uid.into(),
+            approver: who,
+            comment: String::new(),
+            narrow: None,
+        }
+    }
+
+    #[test]
+    fn who_revokes_as_the_requester_is_the_requester() {
+        let told = |who: (&str, &str), claimed: &str| {
+            let refusal = weigh(&said(Verdict::Revoke, subject(who.0, who.1), claimed), &request(), None).err();
+            refusal.map(|refusal| refusal.reason)
+        };
+        assert_eq!(told(("robot", "u-1"), "u-1"), None);
+        // An account of the same name, made anew: admission asked it for no right where it claims its own uid.
+        assert_eq!(told(("robot", "u-2"), "u-2"), Some(Reason::ClaimsMismatch));
+        assert_eq!(told(("robot", ""), ""), Some(Reason::NotYours));
+        // Where it does not, admission asked for the right, as of anybody else.
+        for (who, claimed) in
+            [(("robot", "u-2"), "u-1"), (("robot", "u-2"), ""), (("bob", ""), ""), (("bob", "7"), "u-1")]
+        {
+            assert_eq!(told(who, claimed), None, "{who:?} {claimed}");
+        }
+        assert_eq!(told(("bob", ""), "u-9"), Some(Reason::ClaimsMismatch));
+    }
+
+    #[test]
+    fn a_false_name_is_a_false_claim() {
+        let lie = Decision { request_name: "r2".into(), ..said(Verdict::Revoke, subject("robot", "u-1"), "u-1") };
+        assert_eq!(weigh(&lie, &request(), None).unwrap_err().reason, Reason::ClaimsMismatch);
+    }
 }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
+#[path = "lives/crowds.rs"]
+mod crowds;
 mod lives;
 
 use brevet_core::{
@@ -52,6 +54,7 @@ fn happen(world: &mut World, event: &str) {
         [who, "denies"] => world.decide(who, Verdict::Deny, world.digest()),
         [who, "withdraws"] => world.decide(who, Verdict::Withdraw, None),
         [who, "revokes"] => world.decide(who, Verdict::Revoke, None),
+        [who, "says", "much"] => crowds::says_much(world, who),
         _ => accident(world, event),
     }
 }
@@ -480,6 +483,10 @@ fn events() -> impl Strategy<Value = Vec<&'static str>> {
         "bob approves",
         "bob approves another digest",
         "bob denies",
+        "bob says much",
+        "carol says much",
+        "bob narrows to 10m",
+        "carol narrows to 5m",
         "alice withdraws",
         "carol revokes",
         "alice revokes",

@@ -82,6 +82,7 @@ fn granted(name: &str, from: i64, seconds: u64) -> (Grant, Evidence) {
         role: terms.role.clone(),
         namespaces: terms.namespaces.clone(),
         requester: "alice".to_owned(),
+        requester_uid: String::new(),
         approver: person("bob", ""),
         comment: String::new(),
         narrow: None,

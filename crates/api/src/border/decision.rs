@@ -36,6 +36,7 @@ impl TryFrom<&AccessDecision> for Decision {
             role: spec.terms.role.clone(),
             namespaces: sorted(&spec.terms.namespaces),
             requester: spec.terms.requester.clone(),
+            requester_uid: spec.terms.requester_uid.clone(),
             approver: (&spec.approver).into(),
             comment: spec.comment.clone(),
             narrow: spec.narrow.as_ref().map(narrow).transpose()?,

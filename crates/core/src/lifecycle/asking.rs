@@ -11,7 +11,7 @@ use crate::{
     decision::{self, Decision, Verdict, Verdicts},
     grant,
     lifecycle::{
-        observed::{Grounded, Observed},
+        observed::{Grounded, Observed, UnreadRequest},
         review::{self, Review},
         ruled,
         standing::{Counted, RequestCondition, RequestStatus, StageSaid, whole_second},
@@ -35,7 +35,7 @@ pub(super) fn plan(o: &Observed, request: &Request, now: Timestamp) -> Plan {
         if !request.is_deleting {
             plan.steps.extend(review::step(o, request, now));
         }
-        tidy::finished_request(o, request, now, &mut plan);
+        tidy::finished_request(o, now, &mut plan);
         plan.wake_no_later(review::wake_at(o.written.as_ref(), now));
         return plan;
     }
@@ -55,6 +55,19 @@ pub(super) fn plan(o: &Observed, request: &Request, now: Timestamp) -> Plan {
         plan.steps.push(Step::WriteRequest(Box::new(status)));
     }
     plan.steps.extend(grant.map(|grant| Step::CreateGrant(Box::new(grant))));
+    plan
+}
+
+/// The next steps for a request that passed the schema and still cannot be read: it is refused in its own
+/// status.
+pub(super) fn unread(o: &Observed, unread: &UnreadRequest, now: Timestamp) -> Plan {
+    let mut plan = Plan::default();
+    let status = o.written.clone().unwrap_or_default();
+    if unread.is_deleting || status.complete_since().is_some() {
+        tidy::finished_request(o, now, &mut plan);
+    } else {
+        plan.steps.push(Step::WriteRequest(Box::new(status.refused(&unread.why, now))));
+    }
     plan
 }
 
@@ -187,7 +200,7 @@ impl Matter<'_> {
         plan: &mut Plan,
     ) -> Option<NewGrant> {
         status.policy.clone_from(&self.outcome.by);
-        let terms = self.narrowed(approval, decisions, status, now);
+        let terms = self.narrowed(approval, decisions, status, now, plan);
         let end = terms.start_at.and_then(|start| start.saturating_add(terms.duration.span()).ok());
         if end.is_some_and(|end| now >= end) {
             status.close(Reason::WindowMissed, "the time that was left of it is over; ask again", now);
@@ -222,6 +235,7 @@ impl Matter<'_> {
         decisions: &[Decision],
         status: &mut RequestStatus,
         now: Timestamp,
+        plan: &mut Plan,
     ) -> Terms {
         let allows = |less: &Terms| self.allows(less);
         let found = in_force(approval, self.request, self.asked, decisions, self.o.ruled.policies.aliases(), &allows);
@@ -233,6 +247,7 @@ impl Matter<'_> {
             let message = format!("narrowed by {}: {what}", who.join(", "));
             status.say(RequestCondition::Narrowed, true, "Narrowed", message, now);
         }
+        plan.narrowed_by = found.by.iter().map(|by| by.uid.clone()).collect();
         status.terms = Some(found.terms.clone());
         found.terms
     }

@@ -28,26 +28,37 @@ mod ground;
 mod mirror;
 mod review;
 
+mod surplus;
 mod tidy;
 
-pub use observed::{Acknowledgement, GrantSeen, Grounded, Limits, Observed, Ruled};
+pub use observed::{Acknowledgement, GrantSeen, Grounded, Limits, Observed, Ruled, UnreadRequest};
 pub use review::Review;
 pub use ruled::question;
 pub use standing::{Counted, RequestCondition, RequestStatus, Said, StageSaid, whole_second};
 pub use step::{NewGrant, Plan, Step, Wait};
+pub use surplus::{KEPT_PER_PERSON, STRAY_SECONDS, SURPLUS_AT_ONCE};
 
 use jiff::Timestamp;
 
 /// What to do now, and when to look again.
 #[must_use]
 pub fn plan(observed: &Observed, now: Timestamp) -> Plan {
-    match (&observed.grant, &observed.request) {
-        (Some(seen), _) => granted::plan(observed, seen, now),
-        (None, Some(request)) => asking::plan(observed, request, now),
-        (None, None) => {
-            let mut plan = Plan::default();
-            tidy::strays(observed, now, &mut plan);
-            plan
+    let mut plan = next(observed, now);
+    if plan.steps.is_empty() && plan.surplus.is_empty() && plan.waits_for != Some(Wait::Ground) {
+        let surplus = surplus::excess(observed, &plan.narrowed_by);
+        // Nothing goes that anything still hangs on, whatever was thought of it one by one.
+        if !surplus.is_empty() && next(&surplus::without(observed, &surplus), now) == plan {
+            plan.surplus = surplus;
         }
+    }
+    plan
+}
+
+fn next(observed: &Observed, now: Timestamp) -> Plan {
+    match (&observed.grant, &observed.request, &observed.unread) {
+        (Some(seen), _, _) => granted::plan(observed, seen, now),
+        (None, Some(request), _) => asking::plan(observed, request, now),
+        (None, None, Some(unread)) => asking::unread(observed, unread, now),
+        (None, None, None) => surplus::strays(observed, now),
     }
 }

@@ -3,7 +3,10 @@
 //! Promises: "not there" and "could not tell" are different values. Nothing is
 //! ended because something could not be read.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 
@@ -12,6 +15,7 @@ use crate::{
     grant::{Grant, IdentityRef},
     lifecycle::{identity::Part, standing::RequestStatus},
     policy::{Conditions, Labels, Policies, Unread, Usage},
+    reason::Refusal,
     request::{Ground, Request},
     switch::Switches,
 };
@@ -70,12 +74,18 @@ pub struct Observed {
     pub limits: Limits,
     /// The request; `None`: there is none with this uid.
     pub request: Option<Request>,
+    /// Why the request with this uid cannot be read, if there is one and it cannot.
+    pub unread: Option<UnreadRequest>,
     /// What its status says; `None`: nothing yet, or nothing that can be read.
     pub written: Option<RequestStatus>,
     /// Whether its requester has more open requests than allowed, and this is one of the excess.
     pub is_excess: bool,
+    /// Whether its requester has too many that ended without a grant, and this is one of the oldest.
+    pub is_crowded_out: bool,
     /// The decisions that name this uid.
     pub decisions: Vec<Decision>,
+    /// Uids of those whose author has made as many before as are kept of one person, about anything.
+    pub beyond: BTreeSet<String>,
     /// The grant made from this uid.
     pub grant: Option<GrantSeen>,
     /// Whether a grant of another request has the name that this one's would have.
@@ -89,6 +99,23 @@ pub struct Observed {
     pub trusted_since: Option<Timestamp>,
     /// An identity carried by a live grant with equal rules, whole and not retired.
     pub joinable: Option<IdentityRef>,
+}
+
+/// A request that the schema let pass and that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadRequest {
+    /// Why.
+    pub why: Refusal,
+    /// Whether the object is being deleted.
+    pub is_deleting: bool,
+}
+
+impl Observed {
+    /// Whether there is a request that can be removed.
+    pub(super) fn has_request(&self) -> bool {
+        self.request.as_ref().is_some_and(|request| !request.is_deleting)
+            || self.unread.as_ref().is_some_and(|unread| !unread.is_deleting)
+    }
 }
 
 /// A grant and all that hangs on it.

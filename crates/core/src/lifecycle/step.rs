@@ -21,6 +21,11 @@ pub struct Plan {
     pub wake_at: Option<Timestamp>,
     /// What is being waited for, if it may need asking again before that.
     pub waits_for: Option<Wait>,
+    /// Decisions that may go, as far as they are still what they were seen as; only where there is no step.
+    /// They count for nothing, and are about nothing or too many (I16).
+    pub surplus: Vec<Decision>,
+    /// Uids of the decisions by which the terms in force are less than was asked for.
+    pub(crate) narrowed_by: Vec<String>,
     /// Whether a step rests on something not being there, or not being as it was. Caches lie
     /// that way at start-up: gather again from the source before performing.
     pub must_confirm: bool,

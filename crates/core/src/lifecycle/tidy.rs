@@ -1,7 +1,8 @@
 //! What finished leaves: request, decisions and grant together, after a retention.
 //!
 //! Promises: nothing unfinished is removed; the grant goes only after the
-//! request's status says how it ended, or the request is gone.
+//! request's status says how it ended, or the request is gone. Only what came to
+//! no grant may leave before its time, crowded out by its author's newer ones.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,7 +12,6 @@ use crate::{
         observed::{GrantSeen, Observed},
         step::{Plan, Step},
     },
-    request::Request,
 };
 
 /// A grant whose end is confirmed.
@@ -31,16 +31,11 @@ pub(super) fn finished_grant(o: &Observed, seen: &GrantSeen, now: Timestamp, pla
 }
 
 /// A request that ended without a grant, or whose grant has gone before it.
-pub(super) fn finished_request(o: &Observed, request: &Request, now: Timestamp, plan: &mut Plan) {
-    if !request.is_deleting {
-        leave(o, o.written.as_ref().and_then(|written| written.complete_since()), now, plan, false);
+pub(super) fn finished_request(o: &Observed, now: Timestamp, plan: &mut Plan) {
+    if o.has_request() {
+        let since = o.written.as_ref().and_then(|written| written.complete_since());
+        leave(o, since, now, plan, false);
     }
-}
-
-/// Decisions about no request and no grant.
-pub(super) fn strays(o: &Observed, now: Timestamp, plan: &mut Plan) {
-    let youngest = o.decisions.iter().map(|d| d.created_at).max();
-    leave(o, youngest, now, plan, false);
 }
 
 fn leave(o: &Observed, since: Option<Timestamp>, now: Timestamp, plan: &mut Plan, has_grant: bool) {
@@ -53,7 +48,8 @@ fn leave(o: &Observed, since: Option<Timestamp>, now: Timestamp, plan: &mut Plan
     let Some(since) = since.max(reviewed) else { return };
     let stay = SignedDuration::from_secs(i64::from(o.limits.retention_seconds));
     let Ok(until) = since.saturating_add(stay) else { return };
-    if now < until {
+    let is_crowded_out = o.is_crowded_out && !has_grant;
+    if now < until && !is_crowded_out {
         plan.wake_at = Some(until);
         return;
     }
@@ -64,7 +60,7 @@ fn leave(o: &Observed, since: Option<Timestamp>, now: Timestamp, plan: &mut Plan
     if has_grant {
         plan.steps.push(Step::DeleteGrant);
     }
-    if o.request.as_ref().is_some_and(|request| !request.is_deleting) {
+    if o.has_request() {
         plan.steps.push(Step::DeleteRequest);
     }
 }

@@ -130,6 +130,7 @@ fn decision() -> Decision {
         role: request().role,
         namespaces: request().namespaces,
         requester: "alice".to_owned(),
+        requester_uid: String::new(),
         approver: person("bob"),
         comment: "go ahead".to_owned(),
         narrow: Some(narrow()),

@@ -3,7 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that cannot go on fails")]
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use brevet_core::{
     decision::{Decision, Verdict},
@@ -12,7 +15,7 @@ use brevet_core::{
     length::Length,
     lifecycle::{
         Acknowledgement, GrantSeen, Grounded, Limits, NewGrant, Observed, Plan, RequestCondition, RequestStatus, Ruled,
-        Step,
+        Step, UnreadRequest,
         identity::{self, Part, PartKind},
         plan,
     },
@@ -34,6 +37,7 @@ const ROUNDS_MAX: usize = 12;
 pub(crate) struct World {
     pub(crate) now: Timestamp,
     pub(crate) request: Option<Request>,
+    pub(crate) unread: Option<UnreadRequest>,
     pub(crate) written: Option<RequestStatus>,
     pub(crate) decisions: Vec<Decision>,
     pub(crate) grant: Option<GrantSeen>,
@@ -50,6 +54,12 @@ pub(crate) struct World {
     pub(crate) trusted_since: Option<Timestamp>,
     pub(crate) gateway_hangs: bool,
     pub(crate) name_taken: bool,
+    pub(crate) is_crowded_out: bool,
+    pub(crate) beyond: BTreeSet<String>,
+    /// Whether decisions that may go stay all the same.
+    pub(crate) keeps_surplus: bool,
+    /// Decisions made so far.
+    pub(crate) said: usize,
     pub(crate) made: u64,
     pub(crate) gave: Vec<(Step, Timestamp)>,
 }
@@ -88,6 +98,7 @@ impl World {
         Self {
             now: at("10:00:00"),
             request: None,
+            unread: None,
             written: None,
             decisions: Vec::new(),
             grant: None,
@@ -104,6 +115,10 @@ impl World {
             trusted_since: Some(at("08:00:00")),
             gateway_hangs: false,
             name_taken: false,
+            is_crowded_out: false,
+            beyond: BTreeSet::new(),
+            keeps_surplus: false,
+            said: 0,
             made: 0,
             gave: Vec::new(),
         }
@@ -170,8 +185,11 @@ impl World {
             limits: Limits { approval_seconds_max: 24 * 3600, retention_seconds: 7 * 24 * 3600 },
             request: self.request.clone(),
             written: self.written.clone(),
+            unread: self.unread.clone(),
             is_excess: false,
+            is_crowded_out: self.is_crowded_out,
             decisions: self.decisions.clone(),
+            beyond: self.beyond.clone(),
             grant,
             is_name_taken: self.name_taken,
             ground: self.is_readable.then_some(Grounded {
@@ -190,9 +208,11 @@ impl World {
     pub(crate) fn settle(&mut self) -> Plan {
         for _ in 0..ROUNDS_MAX {
             let plan = plan(&self.observe(), self.now);
-            if plan.steps.is_empty() {
+            if plan.steps.is_empty() && (plan.surplus.is_empty() || self.keeps_surplus) {
                 return plan;
             }
+            assert!(plan.steps.is_empty() || plan.surplus.is_empty(), "what is to be done comes first");
+            self.decisions.retain(|decision| !plan.surplus.contains(decision));
             for step in plan.steps {
                 self.perform(step);
             }
@@ -234,7 +254,7 @@ impl World {
             Step::ReleaseGrant => self.grant = None,
             Step::DeleteGrant => self.grant.as_mut().unwrap().grant.is_deleting = true,
             Step::DeleteDecision(gone) => self.decisions.retain(|decision| decision.uid != gone.uid),
-            Step::DeleteRequest => (self.request, self.written) = (None, None),
+            Step::DeleteRequest => (self.request, self.unread, self.written) = (None, None, None),
         }
     }
 
@@ -278,7 +298,8 @@ impl World {
     }
 
     pub(crate) fn decide(&mut self, who: &str, verdict: Verdict, digest: Option<Digest>) {
-        let uid = format!("d{}", self.decisions.len());
+        let uid = format!("d{:04}", self.said);
+        self.said += 1;
         self.decisions.push(Decision {
             name: uid.clone(),
             uid,
@@ -291,6 +312,7 @@ impl World {
             role: "view-logs".to_owned(),
             namespaces: vec!["shop".to_owned()],
             requester: "alice".to_owned(),
+            requester_uid: String::new(),
             approver: person(who),
             comment: String::new(),
             narrow: None,
@@ -299,10 +321,10 @@ impl World {
 
     /// Approves no more than `duration` of what there is to approve.
     pub(crate) fn narrow(&mut self, who: &str, duration: &str) {
-        let terms = self.written.as_ref().unwrap().terms.clone().unwrap();
+        let terms = self.written.as_ref().and_then(|written| written.terms.as_ref());
         let by = Narrow { duration: Some(Length::parse(duration).unwrap()), ..Narrow::default() };
-        let less = terms.narrowed(&by, self.request.as_ref().unwrap().created_at).unwrap();
-        self.decide(who, Verdict::Approve, Some(less.digest()));
+        let less = terms.zip(self.request.as_ref()).and_then(|(all, r)| all.narrowed(&by, r.created_at).ok());
+        self.decide(who, Verdict::Approve, less.map(|less| less.digest()));
         self.decisions.last_mut().unwrap().narrow = Some(by);
     }
 

@@ -131,6 +131,7 @@ impl World {
             role: request.role.clone(),
             namespaces: request.namespaces.clone(),
             requester: request.requester.username.clone(),
+            requester_uid: String::new(),
             approver: person(who),
             comment: String::new(),
             narrow: None,

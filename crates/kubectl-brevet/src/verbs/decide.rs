@@ -229,6 +229,7 @@ pub(super) fn claims(request: &Request) -> ClaimedTerms {
         role: request.spec.role.clone(),
         namespaces: request.spec.namespaces.clone(),
         requester: request.spec.requester.username.clone(),
+        requester_uid: request.spec.requester.uid.clone(),
     }
 }
 

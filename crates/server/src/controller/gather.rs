@@ -16,11 +16,10 @@ use brevet_core::{
     decision::Decision,
     grant::{Grant, IdentityRef},
     lifecycle::{
-        Acknowledgement, GrantSeen, Grounded, Limits, Observed, Ruled,
+        Acknowledgement, GrantSeen, Grounded, Limits, Observed, Ruled, UnreadRequest,
         identity::{self, Part, PartKind},
     },
     policy::{Policies, Usage, Use, UseState},
-    reason::Refusal,
     request::{NamespaceState, Request, RoleState, Types},
     switch::Switches,
 };
@@ -34,6 +33,7 @@ use kube::{Api, Client, ResourceExt, api::ListParams};
 use tokio::sync::watch;
 
 use super::{
+    bounds,
     identities::Identities,
     index::{Index, SeenGrant, SeenRequest, Tables},
     parts::{self, Found, PartObject},
@@ -56,8 +56,6 @@ pub(super) struct Case {
     pub(super) observed: Observed,
     pub(super) request: Option<Arc<AccessRequest>>,
     pub(super) grant: Option<Arc<AccessGrant>>,
-    /// A request whose spec cannot be read.
-    pub(super) unreadable: Option<Refusal>,
 }
 
 /// Gathers.
@@ -67,7 +65,6 @@ pub(super) struct Gatherer {
     pub(super) identities: Arc<Identities>,
     pub(super) ground: ground::Reader,
     pub(super) limits: Limits,
-    pub(super) open_requests_max: usize,
     pub(super) guard: watch::Receiver<Guard>,
 }
 
@@ -96,7 +93,8 @@ impl Gatherer {
             drop(tables);
             case = self.assemble(key, Types::unseen(), now);
             if request.and_then(|object| object.uid()).as_deref() != Some(key) {
-                (case.request, case.observed.request, case.observed.written) = (None, None, None);
+                case.request = None;
+                (case.observed.request, case.observed.unread, case.observed.written) = (None, None, None);
             }
             if grant.and_then(|object| object.uid()) != case.grant.as_ref().and_then(|object| object.uid()) {
                 (case.grant, case.observed.grant) = (None, None);
@@ -193,14 +191,13 @@ impl Gatherer {
         let observed = Observed {
             limits: self.limits,
             written: request.and_then(|seen| seen.written.clone()),
-            is_excess: readable.as_ref().is_some_and(|request| self.is_excess(&tables, request)),
-            decisions: tables
-                .decisions
-                .get(key)
-                .into_iter()
-                .flat_map(BTreeMap::values)
-                .map(|d| (**d).clone())
-                .collect(),
+            unread: request.and_then(unread),
+            is_excess: readable.as_ref().is_some_and(|request| bounds::is_excess(&tables, request)),
+            is_crowded_out: request.is_some_and(|seen| {
+                !seen.is_open() && bounds::crowded_out(&tables, &seen.object.spec.requester.username).contains(key)
+            }),
+            decisions: tables.decisions_about(key).cloned().collect(),
+            beyond: tables.beyond(key),
             is_name_taken: seen.is_none()
                 && readable.as_ref().is_some_and(|request| is_name_taken(&tables, key, &request.name)),
             ground: place.map(|(role, namespaces)| known_ground(&tables, role, namespaces, types)),
@@ -215,12 +212,7 @@ impl Gatherer {
             request: readable,
             grant,
         };
-        Case {
-            observed,
-            request: request.map(|seen| seen.object.clone()),
-            grant: seen.map(|seen| seen.object.clone()),
-            unreadable: request.and_then(|seen| seen.read.as_ref().err()).cloned(),
-        }
+        Case { observed, request: request.map(|seen| seen.object.clone()), grant: seen.map(|seen| seen.object.clone()) }
     }
 
     fn grant_seen(&self, tables: &Tables, seen: &SeenGrant, now: Timestamp) -> Option<GrantSeen> {
@@ -251,22 +243,12 @@ impl Gatherer {
         });
         usable.next()
     }
+}
 
-    /// Whether the requester has at least so many older open requests.
-    fn is_excess(&self, tables: &Tables, request: &Request) -> bool {
-        let mut open: Vec<_> = tables
-            .requests_of(&request.requester.username)
-            .filter(|seen| seen.is_open())
-            .filter_map(|seen| seen.read.as_ref().ok())
-            // An order that never changes, or of one second's requests too many find themselves within the limit.
-            .map(|other| (other.created_at, other.uid.as_str()))
-            .collect();
-        if open.len() <= self.open_requests_max {
-            return false;
-        }
-        open.sort_unstable();
-        open.iter().skip(self.open_requests_max).any(|(_, uid)| *uid == request.uid)
-    }
+/// Why a request cannot be read, if it cannot.
+fn unread(seen: &SeenRequest) -> Option<UnreadRequest> {
+    let why = seen.read.as_ref().err()?.clone();
+    Some(UnreadRequest { why, is_deleting: seen.object.metadata.deletion_timestamp.is_some() })
 }
 
 /// What the requester asked for before by rules, `request` not included.

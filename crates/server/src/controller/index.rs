@@ -25,7 +25,13 @@ use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
-use super::{parts::Found, queue::Key, wire};
+use super::{
+    authors::Authors,
+    bounds::{self, Bounds},
+    parts::Found,
+    queue::Key,
+    wire,
+};
 use crate::{ground::Born, policies::Book, switches::Switchboard};
 
 /// Uids remembered as removed. An answer is under way for seconds at most.
@@ -97,7 +103,7 @@ pub(super) struct SeenNamespace {
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     pub(super) requests: HashMap<Key, SeenRequest>,
-    pub(super) decisions: HashMap<Key, BTreeMap<String, Arc<Decision>>>,
+    decisions: HashMap<Key, BTreeMap<String, Decision>>,
     /// By request uid; more than one only if somebody wrote grants past our policies.
     pub(super) grants: HashMap<Key, BTreeMap<String, SeenGrant>>,
     pub(super) parts: HashMap<String, BTreeMap<(PartKind, String, String), Found>>,
@@ -109,6 +115,8 @@ pub(super) struct Tables {
     pub(super) cluster_roles: HashMap<String, Arc<ClusterRole>>,
     pub(super) namespaces: HashMap<String, SeenNamespace>,
     pub(super) gateways: HashMap<String, Gateway>,
+    pub(super) bounds: Bounds,
+    authors: Authors,
     /// Grants by the digest of what an identity for them carries.
     sharing: HashMap<String, BTreeSet<Key>>,
     /// Grants by their identity's name.
@@ -124,6 +132,11 @@ pub(super) struct Tables {
 pub(super) struct Index(RwLock<Tables>);
 
 impl Index {
+    /// Nothing yet; what is put later is looked at by these limits.
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self(RwLock::new(Tables { bounds, ..Tables::default() }))
+    }
+
     /// For reading.
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Tables> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
@@ -151,8 +164,12 @@ impl Tables {
         // One more may make another one too many.
         let mut touched =
             if of_requester.insert(uid.clone()) { of_requester.iter().cloned().collect() } else { Vec::new() };
-        self.requests.insert(uid.clone(), seen);
+        let is_open = seen.is_open();
+        let was_open = self.requests.insert(uid.clone(), seen).is_none_or(|known| known.is_open());
         touched.retain(|key| *key != uid && self.requests.get(key).is_some_and(SeenRequest::is_open));
+        if was_open && !is_open {
+            touched.extend(bounds::crowded_out(self, &object.spec.requester.username));
+        }
         touched.push(uid);
         touched
     }
@@ -169,19 +186,30 @@ impl Tables {
     /// Puts a decision.
     pub(super) fn put_decision(&mut self, decision: Decision) -> Vec<Key> {
         let key = decision.request_uid.clone();
-        self.decisions.entry(key.clone()).or_default().insert(decision.uid.clone(), Arc::new(decision));
-        vec![key]
+        let crossing = self.authors.put(&decision, self.bounds.decisions_max).filter(|other| *other != key);
+        self.decisions.entry(key.clone()).or_default().insert(decision.uid.clone(), decision);
+        std::iter::once(key).chain(crossing).collect()
     }
 
     /// Removes a decision.
     pub(super) fn drop_decision(&mut self, request_uid: &str, uid: &str) -> Vec<Key> {
         if let Some(all) = self.decisions.get_mut(request_uid) {
-            all.remove(uid);
+            all.remove(uid).iter().for_each(|gone| self.authors.remove(gone));
             if all.is_empty() {
                 self.decisions.remove(request_uid);
             }
         }
         vec![request_uid.to_owned()]
+    }
+
+    /// The decisions about one request.
+    pub(super) fn decisions_about(&self, key: &str) -> impl Iterator<Item = &Decision> {
+        self.decisions.get(key).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// Which of them their authors had made too many before.
+    pub(super) fn beyond(&self, key: &str) -> BTreeSet<String> {
+        self.authors.beyond(self.decisions_about(key), self.bounds.decisions_max)
     }
 
     /// Puts a grant, unless a newer copy is known.

@@ -29,6 +29,11 @@ struct ByIdentity {
     identity: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByKind {
+    kind: &'static str,
+}
+
 /// Clones share.
 #[derive(Clone)]
 pub(super) struct Metrics {
@@ -36,6 +41,7 @@ pub(super) struct Metrics {
     ends: Family<ByCause, Counter>,
     pending: Gauge<i64, AtomicI64>,
     orphans: Counter,
+    surplus: Family<ByKind, Counter>,
     activation: Family<ByIdentity, Histogram>,
 }
 
@@ -48,6 +54,11 @@ impl Metrics {
             ends: registry.add("ends", "Grants ended, by cause", Family::default()),
             pending: registry.add("revocations_pending", "Ended grants whose end is not confirmed", Gauge::default()),
             orphans: registry.add("orphans_removed", "Parts of identities that no grant carried", Counter::default()),
+            surplus: registry.add(
+                "decisions_removed",
+                "Decisions removed before their time: about nothing, or too many of one person that count for nothing",
+                Family::default(),
+            ),
             activation: registry.add(
                 "activation_seconds",
                 "From the beginning of the window to the grant being in force",
@@ -74,6 +85,12 @@ impl Metrics {
     /// An orphan was removed.
     pub(super) fn orphan(&self) {
         self.orphans.inc();
+    }
+
+    /// So many decisions were removed that were `stray`, about nothing, or else too many of one person.
+    pub(super) fn surplus(&self, is_stray: bool, count: usize) {
+        let kind = if is_stray { "stray" } else { "excess" };
+        self.surplus.get_or_create(&ByKind { kind }).inc_by(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
     /// A grant came into force `waited` after its beginning.

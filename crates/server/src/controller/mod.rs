@@ -14,6 +14,8 @@
 //! requests, decisions or grants (too many people can read those).
 
 mod act;
+mod authors;
+mod bounds;
 mod gather;
 mod identities;
 mod index;
@@ -57,6 +59,12 @@ pub(crate) struct Options {
     /// Open requests of one person; the newest beyond are removed.
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     pub(crate) open_requests_max: usize,
+    /// Requests of one person that ended without a grant; the oldest beyond leave early.
+    #[arg(long, value_name = "NUMBER", default_value_t = 200)]
+    refused_requests_max: usize,
+    /// Decisions of one person; the newest beyond that count for nothing are removed.
+    #[arg(long, value_name = "NUMBER", default_value_t = 200)]
+    decisions_max: usize,
     /// How long the leader's Lease holds without renewal.
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u16).range(3..=300))]
     lease_seconds: u16,
@@ -79,6 +87,14 @@ enum Binder {
 impl Options {
     fn lease(&self) -> Duration {
         Duration::from_secs(self.lease_seconds.into())
+    }
+
+    fn bounds(&self) -> bounds::Bounds {
+        bounds::Bounds {
+            open_requests_max: self.open_requests_max,
+            refused_requests_max: self.refused_requests_max,
+            decisions_max: self.decisions_max,
+        }
     }
 
     fn limits(&self) -> Limits {

@@ -11,11 +11,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use brevet_core::{
-    lifecycle::{self, Plan, RequestStatus, Step, Wait},
-    phase::Phase,
-    reason::Refusal,
-};
+use brevet_core::lifecycle::{self, Step, Wait};
 use jiff::Timestamp;
 use tokio::{
     sync::{Notify, mpsc, watch as signal},
@@ -27,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Options,
     act::{ActError, Actor, Writer},
-    gather::{Case, Gatherer},
+    gather::Gatherer,
     identities::Identities,
     index::{Index, Tables},
     lead::Term,
@@ -72,7 +68,7 @@ pub(super) async fn work(
     wind_up: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut tasks = JoinSet::new();
-    let (index, queue) = (Arc::new(Index::default()), Arc::new(Queue::default()));
+    let (index, queue) = (Arc::new(Index::new(options.bounds())), Arc::new(Queue::default()));
     let identities = Arc::new(Identities::default());
     let roles_changed = Arc::new(Notify::new());
     let (synced, mut all_synced) = mpsc::channel(watch::WATCHES);
@@ -93,7 +89,6 @@ pub(super) async fn work(
         identities: identities.clone(),
         ground: ground::Reader::new(shared.client.clone()),
         limits: options.limits(),
-        open_requests_max: options.open_requests_max,
         guard: shared.guard.clone(),
     });
     seed(&index.read(), &queue, clock::now());
@@ -215,10 +210,10 @@ impl Work {
     async fn round(&self, key: &str) -> anyhow::Result<Round> {
         let now = clock::now();
         let mut case = self.gatherer.by_watches(key, now).await?;
-        let mut plan = plan(&case, now);
+        let mut plan = lifecycle::plan(&case.observed, now);
         if plan.must_confirm {
             case = self.gatherer.by_source(key, now).await?;
-            plan = self::plan(&case, now);
+            plan = lifecycle::plan(&case.observed, now);
         }
         let mut failure = None;
         for step in &plan.steps {
@@ -237,6 +232,10 @@ impl Work {
         }
         if let Some(error) = failure {
             return Err(error.into());
+        }
+        if !plan.surplus.is_empty() {
+            self.actor.remove_surplus(key, &case, &plan.surplus).await?;
+            return Ok(Round::Acted);
         }
         let left = plan.wake_at.map(|at| Duration::try_from(at.duration_since(clock::now())).unwrap_or(Duration::ZERO));
         let nap = left.map(|left| left.min(NAP_MAX));
@@ -269,25 +268,6 @@ enum Round {
     Rests(Option<Duration>),
     /// Something outside must happen first.
     Waits(Wait, Option<Duration>),
-}
-
-fn plan(case: &Case, now: Timestamp) -> Plan {
-    if let Some(refusal) = &case.unreadable
-        && let Some(step) = deny_unreadable(case, refusal, now)
-    {
-        return Plan { steps: vec![step], ..Plan::default() };
-    }
-    lifecycle::plan(&case.observed, now)
-}
-
-/// A request that passed the schema and still cannot be read is refused in its own status.
-fn deny_unreadable(case: &Case, refusal: &Refusal, now: Timestamp) -> Option<Step> {
-    let written = case.observed.written.clone().unwrap_or_default();
-    if written.complete_since().is_some() || case.grant.is_some() {
-        return None;
-    }
-    let status = RequestStatus { phase: Phase::Denied, ..written }.refused(refusal, now);
-    Some(Step::WriteRequest(Box::new(status)))
 }
 
 /// Whether the object that later steps would write has changed by this one.

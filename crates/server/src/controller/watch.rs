@@ -160,16 +160,24 @@ impl Row for AccessDecision {
     fn put(&self, tables: &mut Tables) -> Vec<Key> {
         match Decision::try_from(self) {
             Ok(decision) => tables.put_decision(decision),
-            // What cannot be read counts for nothing.
+            // What cannot be read counts for nothing; it is known as one that attests nothing, to be removed
+            // with the others.
             Err(refusal) => {
                 tracing::info!(reason = %refusal.reason, "a decision cannot be read and counts for nothing");
-                Vec::new()
+                Decision::try_from(&attesting_nothing(self)).map_or_else(|_| Vec::new(), |it| tables.put_decision(it))
             }
         }
     }
     fn remove(&self, tables: &mut Tables) -> Vec<Key> {
         tables.drop_decision(&self.spec.request.uid, &self.uid().unwrap_or_default())
     }
+}
+
+/// The same decision, without what may be unreadable: an approval without a digest never counts.
+fn attesting_nothing(object: &AccessDecision) -> AccessDecision {
+    let mut bare = object.clone();
+    (bare.spec.verdict, bare.spec.narrow, bare.spec.terms.digest) = (brevet_api::Verdict::Approve, None, None);
+    bare
 }
 
 impl Row for AccessGrant {

@@ -208,6 +208,7 @@ async fn decision(
             role: ask.role.to_owned(),
             namespaces: ask.namespaces.clone(),
             requester: requester.username.clone(),
+            requester_uid: requester.uid.clone(),
         },
         approver: me(&hands.approver).await?,
         comment: String::new(),

@@ -5,6 +5,7 @@
 #![allow(clippy::indexing_slicing, reason = "everything here is a test")]
 
 mod crashes;
+mod crowds;
 mod decisions;
 mod drift;
 mod ends;

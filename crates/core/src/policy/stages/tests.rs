@@ -84,6 +84,7 @@ fn decisions(story: &[&str]) -> Vec<Decision> {
             role: "view-logs".into(),
             namespaces: vec!["shop".into()],
             requester: "alice".into(),
+            requester_uid: String::new(),
             approver: subject(words[1]),
             comment: String::new(),
             narrow: None,

@@ -8,6 +8,7 @@
 //! the index at once.
 
 mod identity;
+mod surplus;
 mod writer;
 
 use std::sync::Arc;
