@@ -305,6 +305,16 @@ impl Tables {
         keys.filter_map(|key| self.grants.get(key)).flat_map(BTreeMap::values)
     }
 
+    /// The names of the grants that may be carried by an identity made for that of the request `key`, but
+    /// for those that are over.
+    pub(super) fn may_carry(&self, key: &str, identity: &str) -> BTreeSet<String> {
+        let rules = self.grants.get(key).into_iter().flat_map(BTreeMap::values).map(|seen| seen.rules.as_str());
+        let equal = rules.flat_map(|rules| self.sharing(rules));
+        let is_over = |grant: &Grant| grant.ended.is_some() || grant.is_deleting;
+        let others = equal.chain(self.carried(identity)).filter_map(|seen| seen.read.as_ref().ok());
+        others.filter(|other| !is_over(other)).map(|other| other.name.clone()).collect()
+    }
+
     /// The requests of one person.
     pub(super) fn requests_of(&self, username: &str) -> impl Iterator<Item = &SeenRequest> {
         self.by_requester.get(username).into_iter().flatten().filter_map(|key| self.requests.get(key))

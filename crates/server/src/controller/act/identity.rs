@@ -25,7 +25,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{ActError, Actor, Doing as _, Writer, grant_of};
 use crate::{
-    call::{self, CALL_TIMEOUT},
+    call::{self, CALL_TIMEOUT, CallError},
     controller::{
         gather::{Case, read_part},
         index::sharing_digest,
@@ -38,6 +38,8 @@ use crate::{
 const DIGEST_CHARS: usize = 16;
 /// Characters that come from chance; with them no name recurs.
 const NONCE_CHARS: usize = 10;
+/// Grants asked for one by one; for more, all are listed.
+const OTHERS_MAX: usize = 16;
 /// How long a list of all grants may take.
 const LIST_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
@@ -192,13 +194,12 @@ impl Actor {
     }
 
     /// Removes the parts of an identity that carries no live grant.
-    pub(super) async fn unmake(&self, identity: &IdentityRef, found: &[Part]) -> Result<(), ActError> {
+    pub(super) async fn unmake(&self, case: &Case, identity: &IdentityRef, found: &[Part]) -> Result<(), ActError> {
         if !self.gatherer.identities.retire(&identity.uid) {
             return Err(ActError::Outdated("a grant is joining the identity"));
         }
         self.writer.may_write()?;
-        let api = Api::<AccessGrant>::all(self.writer.client());
-        let all = call::within(LIST_TIMEOUT, api.list(&ListParams::default())).await.doing("list the grants")?;
+        let others = self.others(&grant_of(case)?.spec.request.uid, identity).await.doing("read the grants")?;
         let carries = |object: &AccessGrant| {
             Grant::try_from(object).is_ok_and(|grant| {
                 grant.ended.is_none()
@@ -206,12 +207,23 @@ impl Actor {
                     && grant.identity.as_ref().is_some_and(|i| i.uid == identity.uid)
             })
         };
-        if all.items.iter().any(carries) {
+        if others.iter().any(carries) {
             let mut tables = self.index.write();
-            all.items.iter().for_each(|object| drop(tables.put_grant(object)));
+            others.iter().for_each(|object| drop(tables.put_grant(object)));
             return Err(ActError::Outdated("another live grant is carried by the identity"));
         }
         remove(&self.writer, found).await
+    }
+
+    /// Every grant that may have joined the identity since the watches told of it, as etcd has them: of
+    /// equal rules, and not over. There are few, or else one list costs less than asking for each.
+    async fn others(&self, key: &str, identity: &IdentityRef) -> Result<Vec<AccessGrant>, CallError> {
+        let api = Api::<AccessGrant>::all(self.writer.client());
+        let names = self.index.read().may_carry(key, &identity.name);
+        if names.len() > OTHERS_MAX {
+            return Ok(call::within(LIST_TIMEOUT, api.list(&ListParams::default())).await?.items);
+        }
+        Ok(try_join_all(names.iter().map(|name| call::read(&api, name))).await?.into_iter().flatten().collect())
     }
 }
 

@@ -104,7 +104,7 @@ impl Actor {
                 );
                 Ok(())
             }
-            Step::Unmake { identity, parts } => self.unmake(identity, parts).await,
+            Step::Unmake { identity, parts } => self.unmake(case, identity, parts).await,
             Step::ConfirmEnd => {
                 let grant = grant_of(case)?;
                 self.write_grant(grant, &GrantWrite::ConfirmEnd, now).await?;
