@@ -1,11 +1,16 @@
 //! Policies that somebody wrote to do harm: nothing falls over, and nothing is granted by an error.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use brevet_api::{AccessPolicy, AccessRequest, border};
 use brevet_cel::Library;
-use brevet_core::policy::{Policies, Policy, Ruling, evaluate};
+use brevet_core::lifecycle::question;
+use brevet_core::policy::{Policies, Policy, PolicyRequest, Ruling, evaluate};
 use brevet_core::request::{self, Request};
+use brevet_core::role::Risk;
+use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -91,6 +96,17 @@ fn policy() -> impl Strategy<Value = AccessPolicy> {
     })
 }
 
+/// What the policies are asked, when, and the risks of the roles there are. Worked out once.
+static ASKED: LazyLock<(PolicyRequest, Timestamp, BTreeMap<String, Risk>)> = LazyLock::new(|| {
+    let space = r#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}"#;
+    let setting = Setting::new(&Material::of(parse("ground", space).unwrap(), Vec::new()).unwrap()).unwrap();
+    let request = asked();
+    let grounded = setting.grounded(&request, None);
+    let proposal = request::check(&request, &grounded.ground, request.created_at).unwrap();
+    let asked = question(&request, &proposal.terms, &grounded, None).unwrap();
+    (asked, request.created_at, setting.risks())
+});
+
 /// Alice of `developers` asks for logs, with as many groups as there may be.
 fn asked() -> Request {
     let groups: Vec<String> = (0..255).map(|at| format!("group-{at}")).chain(["developers".to_owned()]).collect();
@@ -114,19 +130,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
     #[test]
     fn whatever_a_policy_says_there_is_an_answer(policies in prop::collection::vec(policy(), 1..3)) {
-        let space = r#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}"#;
-        let setting = Setting::new(&Material::of(parse("ground", space).unwrap(), Vec::new()).unwrap()).unwrap();
+        let (asked, now, risks) = &*ASKED;
         let library = Library::default();
         let read = |object: &AccessPolicy| {
             border::policy(object, |when| library.fault(when).map(|fault| fault.to_string())).unwrap()
         };
         let policies = Policies::new(policies.iter().map(read).collect::<Vec<Policy>>());
-        let request = asked();
-        let grounded = setting.grounded(&request, None);
-        let proposal = request::check(&request, &grounded.ground, request.created_at).unwrap();
-        let asked = brevet_core::lifecycle::question(&request, &proposal.terms, &grounded, None).unwrap();
         let begun = Instant::now();
-        let outcome = evaluate(&policies, &asked, &library, request.created_at);
+        let outcome = evaluate(&policies, asked, &library, *now);
         prop_assert!(begun.elapsed() < ANSWER_MAX, "{:?}: {policies:?}", begun.elapsed());
         prop_assert!(!outcome.to_string().is_empty());
         let by = outcome.by.as_ref().and_then(|by| policies.find(&by.uid, &by.rule));
@@ -135,6 +146,6 @@ proptest! {
         {
             prop_assert!(policy.fault.is_none(), "{outcome}");
         }
-        let _ = brevet_core::policy::lint(&policies, &setting.risks());
+        let _ = brevet_core::policy::lint(&policies, risks);
     }
 }
