@@ -37,6 +37,7 @@ lint: prerequisites $(CARGO_DENY) ## format, clippy, licences, bans and sources
 bench: control-plane ## approve to first call, grants per second, the audit log; see bench/README.md
 	cargo build --workspace --bins --profile fast --locked
 	target/fast/brevet-bench
+	cargo bench --profile fast --locked -p brevet --bench record
 
 soak: binaries control-plane ## the tests with many more random cases (KUBERNETES=1.30: on the oldest server)
 	PROPTEST_CASES=$(SOAK_CASES) RUST_TEST_THREADS=$(TEST_THREADS) cargo test --workspace --locked --no-fail-fast

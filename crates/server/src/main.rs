@@ -40,7 +40,11 @@ fn main() -> std::process::ExitCode {
     }
     let options = Options::parse();
     telemetry::start(options.log_format);
-    match run(options) {
+    let outcome = match options.export() {
+        Some((folder, output)) => record::export(folder, output).context("cannot export the audit log"),
+        None => run(options),
+    };
+    match outcome {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "the server stops");
@@ -80,7 +84,8 @@ async fn run(options: Options) -> anyhow::Result<()> {
     tasks.spawn(until_signal(stop.clone()));
     let outcome = until_all_ended(tasks, &stop).await;
     // Last of all: whatever was done on the way out is in it.
-    log.close().await;
+    let why = outcome.as_ref().err().map_or("asked to stop".to_owned(), |error| format!("{error:#}"));
+    log.close(&why).await;
     outcome
 }
 
@@ -88,7 +93,9 @@ async fn run(options: Options) -> anyhow::Result<()> {
 fn open_log(options: &Options, metrics: &Metrics, health: &Health) -> anyhow::Result<Log> {
     let options = record::Options {
         folder: options.audit_dir().to_owned(),
-        role: options.name().to_owned(),
+        role: options.role(),
+        replica: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        arguments: std::env::args().collect(),
         limits: record::Limits::default(),
         disk: Arc::new(record::RealDisk),
     };

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use brevet_core::audit::event;
 use clap::{Parser, Subcommand};
 
 use crate::{controller, gateway, telemetry::LogFormat};
@@ -60,6 +61,14 @@ enum Command {
         #[command(flatten)]
         gateway: gateway::Options,
     },
+    /// Copy an audit log into the form that brevet-verify checks; it may be written meanwhile.
+    Export {
+        #[command(flatten)]
+        keeping: Keeping,
+        /// The folder of the export; it must not be there yet.
+        #[arg(long, value_name = "DIR")]
+        output: PathBuf,
+    },
 }
 
 /// Where the record of this process goes.
@@ -110,24 +119,34 @@ impl Options {
     /// Where this process keeps its audit log.
     pub(crate) fn audit_dir(&self) -> &Path {
         match &self.command {
-            Command::Controller { keeping, .. } | Command::Gateway { keeping, .. } | Command::Serve { keeping, .. } => {
-                &keeping.audit_dir
-            }
+            Command::Controller { keeping, .. }
+            | Command::Gateway { keeping, .. }
+            | Command::Serve { keeping, .. }
+            | Command::Export { keeping, .. } => &keeping.audit_dir,
         }
     }
 
-    /// What this process is, in one word.
-    pub(crate) fn name(&self) -> &'static str {
+    /// What this process does, for its log.
+    pub(crate) fn role(&self) -> event::Role {
         match &self.command {
-            Command::Controller { .. } => "controller",
-            Command::Gateway { .. } => "gateway",
-            Command::Serve { .. } => "serve",
+            Command::Controller { .. } => event::Role::Controller,
+            Command::Gateway { .. } => event::Role::Gateway,
+            Command::Serve { .. } | Command::Export { .. } => event::Role::Serve,
+        }
+    }
+
+    /// From where to where a log is to be exported, if that is what was asked for.
+    pub(crate) fn export(&self) -> Option<(&Path, &Path)> {
+        match &self.command {
+            Command::Export { keeping, output } => Some((&keeping.audit_dir, output)),
+            _ => None,
         }
     }
 
     /// The roles this process plays.
     pub(crate) fn roles(self) -> Vec<Role> {
         match self.command {
+            Command::Export { .. } => Vec::new(),
             Command::Controller { kubeconfig, options, .. } => vec![Role::Controller { kubeconfig, options }],
             Command::Gateway { kubeconfig, options, .. } => vec![Role::Gateway { kubeconfig, options }],
             Command::Serve { controller_kubeconfig, gateway_kubeconfig, controller, gateway, .. } => vec![

@@ -202,7 +202,13 @@ impl Replica {
     /// # Errors
     /// One is not, or the log cannot be read.
     pub fn records(&self) -> Result<Vec<Record>> {
-        records::read(&audit_dir(&self.dir, self.daemon().name()))
+        records::read(&self.audit_dir())
+    }
+
+    /// Where its audit log is.
+    #[must_use]
+    pub fn audit_dir(&self) -> PathBuf {
+        audit_dir(&self.dir, self.daemon().name())
     }
 
     /// `kill -9`; returns when it is gone.

@@ -24,7 +24,10 @@ use super::{
     metrics::Metrics,
     parts::{self, Found, IDENTITY_LABEL, PartObject},
 };
-use crate::call::{self, CallError};
+use crate::{
+    call::{self, CallError},
+    record::Recorder,
+};
 
 /// Between two sweeps.
 const EVERY: Duration = Duration::from_secs(60);
@@ -36,6 +39,7 @@ const LIST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Sweeps after `patience`, in which a deposed leader has surely stopped making things, and then from
 /// time to time.
 pub(super) async fn sweep(
+    recorder: Recorder,
     writer: Writer,
     identities: Arc<Identities>,
     metrics: Metrics,
@@ -43,7 +47,7 @@ pub(super) async fn sweep(
 ) -> anyhow::Result<()> {
     tokio::time::sleep(patience).await;
     loop {
-        let pause = match once(&writer, &identities, &metrics).await {
+        let pause = match once(&recorder, &writer, &identities, &metrics).await {
             Ok(()) => EVERY,
             Err(error) => {
                 tracing::warn!(error = call::told(&error), "the sweep for orphans failed; it is repeated");
@@ -54,7 +58,12 @@ pub(super) async fn sweep(
     }
 }
 
-async fn once(writer: &Writer, identities: &Identities, metrics: &Metrics) -> Result<(), ActError> {
+async fn once(
+    recorder: &Recorder,
+    writer: &Writer,
+    identities: &Identities,
+    metrics: &Metrics,
+) -> Result<(), ActError> {
     // Without the policies our label says nothing.
     writer.may_give()?;
     let found =
@@ -68,7 +77,7 @@ async fn once(writer: &Writer, identities: &Identities, metrics: &Metrics) -> Re
         tracing::warn!(kind = %orphan.kind, name = orphan.name, namespace = orphan.namespace, "an orphan is removed");
         metrics.orphan();
     }
-    act::remove(writer, &orphans).await
+    act::remove_orphans(recorder, writer, &orphans).await
 }
 
 /// Everything with our label.

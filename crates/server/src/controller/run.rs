@@ -93,8 +93,13 @@ pub(super) async fn work(
     });
     seed(&index.read(), &queue, clock::now());
     shared.health.holds("controller");
-    let actor =
-        Actor { writer: writer.clone(), index: index.clone(), gatherer: gatherer.clone(), metrics: metrics.clone() };
+    let actor = Actor {
+        recorder: shared.recorder.clone(),
+        writer: writer.clone(),
+        index: index.clone(),
+        gatherer: gatherer.clone(),
+        metrics: metrics.clone(),
+    };
     let work = Arc::new(Work {
         gatherer,
         actor,
@@ -106,7 +111,7 @@ pub(super) async fn work(
     for _ in 0..WORKERS {
         tasks.spawn(worker(work.clone()));
     }
-    tasks.spawn(orphans::sweep(writer.clone(), identities, metrics.clone(), options.lease()));
+    tasks.spawn(orphans::sweep(shared.recorder.clone(), writer.clone(), identities, metrics.clone(), options.lease()));
     tasks.spawn(roles::judge(index.clone(), roles_changed, writer.clone()));
     tasks.spawn(record::keep(shared.guard.clone(), writer.clone()));
     tasks.spawn(heed(shared.guard.clone(), index.clone(), queue.clone()));

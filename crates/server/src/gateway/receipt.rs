@@ -238,7 +238,7 @@ fn unrecorded(why: &Refused) -> Refusal {
 pub(super) mod tests {
     use std::{path::Path, sync::Arc};
 
-    use brevet_core::audit::event::{CallTarget, Caller, ObjectRef};
+    use brevet_core::audit::event::{CallTarget, Caller, ObjectRef, Role};
 
     use super::*;
     use crate::{
@@ -247,8 +247,14 @@ pub(super) mod tests {
     };
 
     fn log(folder: &Path) -> Log {
-        let (folder, role, disk) = (folder.to_owned(), "gateway".to_owned(), Arc::new(RealDisk));
-        let options = Options { folder, role, limits: Limits::default(), disk };
+        let options = Options {
+            folder: folder.to_owned(),
+            role: Role::Gateway,
+            replica: String::new(),
+            arguments: Vec::new(),
+            limits: Limits::default(),
+            disk: Arc::new(RealDisk),
+        };
         Log::open(options, &Metrics::default(), &Health::default()).unwrap()
     }
 
@@ -280,9 +286,9 @@ pub(super) mod tests {
         for (place, verb) in ["get", "delete"].into_iter().enumerate() {
             let mut call = Call::default();
             receipts.begin(begun(verb), &mut call).await.unwrap().spend();
-            assert_eq!(call.intent, Some(place as u64));
+            assert_eq!(call.intent, Some(place as u64 + 1), "behind the start of the process");
         }
-        log.close().await;
+        log.close("").await;
     }
 
     #[tokio::test]

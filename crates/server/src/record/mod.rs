@@ -11,13 +11,15 @@
 //! one process. Bounded: callers beyond the queue's limit are refused at once.
 //!
 //! What a folder holds: `lock`; `synced`, the mark of what was promised; the
-//! segments, which are the truth. Whatever else is kept about the log can be made
+//! segments, which are the truth; the signing `key` with `key.pub`, and the
+//! `checkpoints` it signed. Whatever else is kept about the log can be made
 //! again from them ([`Cursor`]).
 //!
 //! Left out on purpose: letting an act pass without its entry.
 
 mod cursor;
 mod disk;
+mod export;
 mod gauges;
 mod limits;
 mod mark;
@@ -25,6 +27,7 @@ mod queue;
 mod receipt;
 mod recover;
 mod segment;
+mod signing;
 mod tail;
 mod writer;
 
@@ -37,13 +40,15 @@ use std::{
 
 use brevet_core::audit::{
     ChainId, Event,
-    event::{Gap, GapCause},
+    event::{Gap, GapCause, Mode, Role, Start, Stop},
+    key::Signer as _,
 };
 use tokio::sync::watch;
 
 pub use self::{
     cursor::{Cursor, Place, Stored},
     disk::{Disk, DiskFile, RealDisk},
+    export::export,
     limits::Limits,
     receipt::{Pending, Refused, Synced, Written},
     recover::OpenError,
@@ -52,6 +57,7 @@ use self::{
     gauges::Gauges,
     mark::{Mark, MarkFile},
     queue::Queue,
+    signing::{Checkpoints, Key},
     tail::Tail,
     writer::{CHECK, Ground, Writer},
 };
@@ -62,8 +68,12 @@ use crate::{probes::Health, telemetry::Metrics};
 pub struct Options {
     /// The folder; made if it is not there. One process's.
     pub folder: PathBuf,
-    /// What a new chain is called at its front: letters, digits and `-`.
-    pub role: String,
+    /// What the process does.
+    pub role: Role,
+    /// What the replica is called.
+    pub replica: String,
+    /// The command line.
+    pub arguments: Vec<String>,
     /// When segments are closed.
     pub limits: Limits,
     /// What it is written to.
@@ -99,15 +109,26 @@ impl Recorder {
 }
 
 impl Log {
-    /// Opens the log in a folder, or begins one there. Blocks on the disk.
+    /// Opens the log in a folder, or begins one there; the first thing it says is that a process
+    /// starts. Blocks on the disk.
     ///
     /// # Errors
     /// Another process has it; acknowledged entries are missing; the system says no.
     pub fn open(options: Options, metrics: &Metrics, health: &Health) -> Result<Self, OpenError> {
-        let Options { folder, role, limits, disk } = options;
+        let Options { folder, role, replica, arguments, limits, disk } = options;
         let lock = recover::lock(&folder)?;
-        let new_chain = new_chain(&role).ok_or(OpenError::Name(role))?;
-        let recovered = recover::recover(&folder, &*disk, new_chain)?;
+        let recovered = recover::recover(&folder, &*disk, new_chain(role)?)?;
+        let key = Key::open(&folder).map_err(recover::failed("open the key in", &folder))?;
+        let start = Start {
+            role,
+            replica: replica.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            arguments: arguments.into_iter().collect(),
+            mode: Mode::Strict,
+            key: key.key().clone(),
+        };
+        let checkpoints =
+            Checkpoints::open(&folder, key).map_err(recover::failed("open the checkpoints in", &folder))?;
         let mark = MarkFile::open(&*disk, &folder).map_err(recover::failed("open the mark in", &folder))?;
         disk.sync_folder(&folder).map_err(recover::failed("sync", &folder))?;
         let (queue, tail) = (Arc::new(Queue::new()), Arc::new(Tail::new(recovered.segment.clone())));
@@ -126,30 +147,35 @@ impl Log {
         let writer = Writer::new(ground, &recovered.segment);
         let syncing = {
             let (tail, queue, gauges) = (tail.clone(), queue.clone(), gauges.clone());
-            move || tail.keep_synced(&mark, &queue, &gauges)
+            move || tail.keep_synced(&mark, checkpoints, &queue, &gauges)
         };
         let guard = |queue: Arc<Queue>, tail: Arc<Tail>| Guard { queue, tail, ended: ended.clone() };
         let threads = [
-            start("audit-writer", guard(queue.clone(), tail.clone()), move || writer.run()),
-            start("audit-sync", guard(queue.clone(), tail.clone()), syncing),
+            spawn("audit-writer", guard(queue.clone(), tail.clone()), move || writer.run()),
+            spawn("audit-sync", guard(queue.clone(), tail.clone()), syncing),
         ];
         let threads =
             threads.into_iter().collect::<Result<_, _>>().map_err(recover::failed("start a thread for", &folder))?;
         health.holds(CHECK);
         let log = Self { recorder: Recorder { queue, gauges }, folder, head, threads, has_ended, _lock: lock };
+        log.tell(start.into());
         if let Some((bytes, digest)) = recovered.cut {
             log.tell_of_cut(bytes, &digest);
         }
         Ok(log)
     }
 
-    /// The first thing that a log says whose end was cut.
+    /// Hands in an entry about the log itself. Nothing waits for it: whatever comes later is
+    /// written later, and if the disk fails so does that.
+    fn tell(&self, event: Event) {
+        drop(self.recorder.append(event));
+    }
+
+    /// What a log says whose end was cut.
     fn tell_of_cut(&self, bytes: u64, digest: &brevet_core::digest::Digest) {
         tracing::warn!(bytes, digest = %digest, "the torn end of the audit log was cut off; nobody had been told of it");
         let message = format!("{bytes} bytes that were no whole entry were cut off, {digest}");
-        let gap = Gap { cause: GapCause::LostTail, count: None, since: None, message: message.into() };
-        // The queue is empty, so there is room; if the disk fails, so does everything after.
-        drop(self.recorder.append(Event::Gap(gap)));
+        self.tell(Gap { cause: GapCause::LostTail, count: None, since: None, message: message.into() }.into());
     }
 
     /// Hands in entries.
@@ -171,8 +197,9 @@ impl Log {
         async move { drop(has_ended.wait_for(|has_ended| *has_ended).await) }
     }
 
-    /// Takes no more entries, and returns when all are synced that were taken.
-    pub async fn close(mut self) {
+    /// Takes a last entry that says why and no more, and returns when all are synced that were taken.
+    pub async fn close(mut self, why: &str) {
+        self.tell(Stop { message: why.into() }.into());
         self.recorder.queue.close();
         let threads = std::mem::take(&mut self.threads);
         let joined = tokio::task::spawn_blocking(move || threads.into_iter().all(|thread| thread.join().is_ok())).await;
@@ -203,7 +230,7 @@ impl Drop for Guard {
     }
 }
 
-fn start(name: &str, guard: Guard, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+fn spawn(name: &str, guard: Guard, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
     thread::Builder::new().name(name.to_owned()).spawn(move || {
         let _guard = guard;
         run();
@@ -211,6 +238,12 @@ fn start(name: &str, guard: Guard, run: impl FnOnce() + Send + 'static) -> std::
 }
 
 /// A name that no other chain has.
-fn new_chain(role: &str) -> Option<ChainId> {
-    ChainId::parse(&format!("{role}-{}", uuid::Uuid::now_v7().simple()))
+fn new_chain(role: Role) -> Result<ChainId, OpenError> {
+    let front = match role {
+        Role::Controller => "controller",
+        Role::Gateway => "gateway",
+        Role::Serve => "serve",
+    };
+    let name = format!("{front}-{}", uuid::Uuid::now_v7().simple());
+    ChainId::parse(&name).ok_or(OpenError::Name(name))
 }

@@ -56,7 +56,7 @@ pub enum OpenError {
         what: String,
     },
     /// A chain cannot be called so.
-    #[error("no chain can be called `{0}-…`: at most 30 of a-z, 0-9 and `-`")]
+    #[error("no chain can be called `{0}`")]
     Name(String),
     /// The system says no.
     #[error("cannot {act} `{path}`")]

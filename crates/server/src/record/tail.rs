@@ -10,7 +10,7 @@ use std::{
     collections::VecDeque,
     io,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use brevet_core::audit::Chain;
@@ -24,6 +24,7 @@ use super::{
     queue::Queue,
     receipt::{Batch, Refused},
     segment::SegmentName,
+    signing::Checkpoints,
 };
 
 /// Shared by the writer and the syncing thread.
@@ -99,6 +100,13 @@ impl Tail {
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_for<'a>(&self, state: MutexGuard<'a, State>, left: Option<Duration>) -> MutexGuard<'a, State> {
+        match left {
+            None => self.wait(state),
+            Some(left) => self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+        }
     }
 
     /// What readers may read up to, as it moves.
@@ -187,15 +195,23 @@ impl Tail {
     }
 
     /// Syncs what is written, until closed.
-    pub(super) fn keep_synced(&self, mark: &MarkFile, queue: &Queue, gauges: &Gauges) {
+    /// A checkpoint is signed when one is due, and at the end.
+    pub(super) fn keep_synced(&self, mark: &MarkFile, mut checkpoints: Checkpoints, queue: &Queue, gauges: &Gauges) {
         let mut state = self.state();
         loop {
             if state.unsynced.is_empty() || state.fault.is_some() {
-                if state.is_closing {
+                let due_in = checkpoints.due_in(state.segment.chain.size());
+                if due_in.is_some_and(|left| state.is_closing || left.is_zero()) {
+                    let chain = state.segment.chain.clone();
+                    drop(state);
+                    checkpoints.sign(&chain);
+                    state = self.state();
+                } else if state.is_closing {
                     return;
+                } else {
+                    state.is_syncer_waiting = true;
+                    state = self.wait_for(state, due_in);
                 }
-                state.is_syncer_waiting = true;
-                state = self.wait(state);
                 continue;
             }
             let (batches, bytes) = (state.unsynced.len(), state.unsynced_bytes);

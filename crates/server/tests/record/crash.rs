@@ -115,7 +115,10 @@ async fn a_kill_loses_no_entry_that_was_acknowledged() {
         let bytes = random.random_range(60..6_000);
         told.extend(told_until_killed(folder.path(), bytes, &["written", "synced"]));
         // The next start cuts what is torn; nothing of what was told may be in it.
-        open(folder.path(), LIMITS, &Arc::default(), &Health::default(), &Metrics::default()).unwrap().close().await;
+        open(folder.path(), LIMITS, &Arc::default(), &Health::default(), &Metrics::default())
+            .unwrap()
+            .close("test")
+            .await;
         let kept = kept(folder.path());
         assert_eq!(missing(&told, &kept), [], "round {round}, of {} told", told.len());
     }
@@ -129,7 +132,10 @@ async fn a_power_cut_loses_no_entry_that_was_synced() {
         let bytes = random.random_range(60..6_000);
         let told = told_until_killed(folder.path(), bytes, &["synced"]);
         spoil(folder.path(), &mut random);
-        open(folder.path(), LIMITS, &Arc::default(), &Health::default(), &Metrics::default()).unwrap().close().await;
+        open(folder.path(), LIMITS, &Arc::default(), &Health::default(), &Metrics::default())
+            .unwrap()
+            .close("test")
+            .await;
         assert_eq!(missing(&told, &kept(folder.path())), [], "round {round}");
     }
 }

@@ -8,11 +8,11 @@ use tokio::sync::mpsc;
 
 use super::{
     disk::{EIO, ENOSPC, EROFS, FINE, Faults},
-    scene::{Scene, agent, entries, event, put, put_once_mended, segments},
+    scene::{Scene, agent, entries_between, event, put, put_once_mended, segments},
 };
 
 fn agents(scene: &Scene) -> Vec<String> {
-    entries(scene.path()).iter().map(|record| agent(record).to_owned()).collect()
+    entries_between(scene.path()).iter().map(|record| agent(record).to_owned()).collect()
 }
 
 /// Whether `/readyz` is content with the log.
@@ -39,9 +39,9 @@ async fn a_full_disk_refuses_until_there_is_room() {
     assert_eq!(scene.metric("refused_total"), ["brevet_audit_refused_total{reason=\"Failing\"} 20"]);
 
     scene.set(|faults| &faults.write, FINE);
-    assert_eq!(put_once_mended(&log, "after").await.seq(), 1);
+    assert_eq!(put_once_mended(&log, "after").await.seq(), 2);
     assert!(is_ready(&scene));
-    log.close().await;
+    log.close("test").await;
     assert_eq!(agents(&scene), ["before", "after"]);
 }
 
@@ -59,7 +59,7 @@ async fn a_disk_that_became_read_only_refuses_until_it_is_not() {
         scene.set(fault, FINE);
     }
     put_once_mended(&log, "after").await;
-    log.close().await;
+    log.close("test").await;
     assert_eq!(agents(&scene), ["after"]);
 }
 
@@ -70,14 +70,14 @@ async fn what_could_not_be_synced_is_written_again_elsewhere() {
     put(&log, "synced").await.unwrap();
     scene.set(|faults| &faults.sync, EIO);
     let written = log.recorder().append(event("written")).unwrap().written().await.unwrap();
-    assert_eq!(written.seq(), 1);
+    assert_eq!(written.seq(), 2);
     assert!(written.synced().await.unwrap_err().to_string().contains("Input/output error"));
     assert!(put(&log, "lost").await.is_err());
     assert!(!is_ready(&scene));
 
     scene.set(|faults| &faults.sync, FINE);
-    assert_eq!(put_once_mended(&log, "after").await.seq(), 2);
-    log.close().await;
+    assert_eq!(put_once_mended(&log, "after").await.seq(), 3);
+    log.close("test").await;
     assert_eq!(agents(&scene), ["synced", "written", "after"]);
     assert_eq!(segments(scene.path()).len(), 2, "the doubtful end of the first segment was given up");
 }
@@ -100,11 +100,11 @@ async fn a_death_over_the_copy_loses_nothing() {
     while !is_copied() {
         tokio::task::yield_now().await;
     }
-    log.close().await;
+    log.close("test").await;
     scene.set(|faults| &faults.cut, FINE);
     let log = scene.open().unwrap();
     put(&log, "after").await.unwrap();
-    log.close().await;
+    log.close("test").await;
     assert_eq!(agents(&scene), ["synced", "written", "after"]);
 }
 
@@ -115,14 +115,14 @@ async fn a_copy_that_is_not_whole_does_not_count() {
         let log = scene.open().unwrap();
         put(&log, "synced").await.unwrap();
         log.recorder().append(event("written")).unwrap().written().await.unwrap().synced().await.unwrap();
-        log.close().await;
+        log.close("test").await;
         // As if the process had died over copying the second entry.
         let original = segments(scene.path()).pop().unwrap();
         let copy = original.with_file_name("00000001-00000000000000000001.log");
         fs::write(&copy, &fs::read(&original).unwrap()[..left]).unwrap();
         let log = scene.open().unwrap();
         put(&log, "after").await.unwrap();
-        log.close().await;
+        log.close("test").await;
         assert_eq!(agents(&scene), ["synced", "written", "after"]);
     }
 }
@@ -147,7 +147,7 @@ async fn a_slow_sync_holds_up_only_who_waits_for_it() {
     scene.faults.hold_syncs(false);
     hears.recv().await.unwrap();
     waiting.join_all().await;
-    log.close().await;
+    log.close("test").await;
     assert_eq!(agents(&scene).len(), 49);
 }
 
@@ -173,7 +173,7 @@ async fn beyond_the_queue_callers_are_refused_at_once() {
         pending.synced().await.unwrap();
     }
     put(&log, "after").await.unwrap();
-    log.close().await;
+    log.close("test").await;
     assert_eq!(agents(&scene).len(), taken + 1);
 }
 
@@ -183,13 +183,13 @@ async fn a_torn_end_is_cut_and_told() {
         let scene = Scene::new();
         let log = scene.open().unwrap();
         put(&log, "before").await.unwrap();
-        log.close().await;
+        log.close("test").await;
         let last = segments(scene.path()).pop().unwrap();
         fs::OpenOptions::new().append(true).open(&last).unwrap().write_all(torn).unwrap();
         let log = scene.open().unwrap();
         put(&log, "after").await.unwrap();
-        log.close().await;
-        let kept = entries(scene.path());
+        log.close("test").await;
+        let kept = entries_between(scene.path());
         assert_eq!(agents(&scene), ["before", "Gap", "after"]);
         let Event::Gap(gap) = &kept[1].event else { panic!("no gap was told of") };
         assert_eq!(gap.cause, GapCause::LostTail);
@@ -204,7 +204,7 @@ async fn damage_to_what_was_promised_is_named_and_left_alone() {
     for number in 0..3 {
         put(&log, &number.to_string()).await.unwrap();
     }
-    log.close().await;
+    log.close("test").await;
     let file = segments(scene.path()).pop().unwrap();
     let whole = fs::read(&file).unwrap();
     let third = whole.len() - whole.split_inclusive(|byte| *byte == b'\n').next_back().unwrap().len();
@@ -213,12 +213,12 @@ async fn damage_to_what_was_promised_is_named_and_left_alone() {
     for damaged in [&flipped, &whole[..whole.len() - 1], &whole[..third], &whole[..10], &[]] {
         fs::write(&file, damaged).unwrap();
         let error = scene.open().unwrap_err();
-        assert!(matches!(error, OpenError::Lost { count: 3, .. }), "{error}");
-        assert!(error.to_string().contains("has lost acknowledged entries: 3 were synced"), "{error}");
+        assert!(matches!(error, OpenError::Lost { count: 5, .. }), "{error}");
+        assert!(error.to_string().contains("has lost acknowledged entries: 5 were synced"), "{error}");
         assert_eq!(fs::read(&file).unwrap(), damaged);
     }
     fs::remove_file(&file).unwrap();
     assert!(matches!(scene.open().unwrap_err(), OpenError::Lost { .. }));
     fs::write(&file, &whole).unwrap();
-    scene.open().unwrap().close().await;
+    scene.open().unwrap().close("test").await;
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, time::Duration};
 
 use brevet_server::record::{Limits, OpenError};
 
-use super::scene::{Scene, agent, entries, event, put, segments};
+use super::scene::{Scene, agent, entries, entries_between, event, put, segments};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn entries_of_many_are_one_chain() {
@@ -27,13 +27,13 @@ async fn entries_of_many_are_one_chain() {
         });
     }
     let told: BTreeSet<(u64, String)> = tasks.join_all().await.into_iter().flatten().collect();
-    log.close().await;
+    log.close("test").await;
 
     let kept: BTreeSet<(u64, String)> =
-        entries(scene.path()).iter().map(|record| (record.seq, agent(record).to_owned())).collect();
+        entries_between(scene.path()).iter().map(|record| (record.seq, agent(record).to_owned())).collect();
     assert_eq!(told.len(), 400);
     assert_eq!(told, kept);
-    assert_eq!(scene.metric("entries_total"), ["brevet_audit_entries_total 400"]);
+    assert_eq!(scene.metric("entries_total"), ["brevet_audit_entries_total 402"]);
 }
 
 #[tokio::test]
@@ -41,11 +41,12 @@ async fn a_log_goes_on_where_it_ended() {
     let scene = Scene::new();
     for number in 0..5 {
         let log = scene.open().unwrap();
-        assert_eq!(put(&log, &number.to_string()).await.unwrap().seq(), number);
-        log.close().await;
+        assert_eq!(put(&log, &number.to_string()).await.unwrap().seq(), 3 * number + 1);
+        log.close("test").await;
     }
     let kept = entries(scene.path());
-    assert_eq!(kept.len(), 5);
+    let kinds: Vec<&str> = kept.iter().map(|record| record.event.kind()).collect();
+    assert_eq!(kinds, ["Start", "CallBegun", "Stop"].repeat(5));
     assert!(kept.iter().all(|record| record.chain == kept[0].chain));
     assert!(kept[0].chain.as_str().starts_with("gateway-"));
 }
@@ -56,9 +57,9 @@ async fn what_was_taken_is_synced_before_it_closes() {
     let log = scene.open().unwrap();
     let pending: Vec<_> = (0..100).map(|number| log.recorder().append(event(&number.to_string())).unwrap()).collect();
     let recorder = log.recorder();
-    log.close().await;
+    log.close("test").await;
     for (number, pending) in pending.into_iter().enumerate() {
-        assert_eq!(pending.synced().await.unwrap().seq(), number as u64);
+        assert_eq!(pending.synced().await.unwrap().seq(), number as u64 + 1);
     }
     assert_eq!(recorder.append(event("late")).unwrap_err().to_string(), "the audit log is closed");
 }
@@ -71,8 +72,8 @@ async fn a_second_process_is_kept_out() {
     assert!(matches!(refused, OpenError::Locked(_)));
     assert!(refused.to_string().starts_with("another process writes the audit log in `"), "{refused}");
     put(&log, "1").await.unwrap();
-    log.close().await;
-    scene.open().unwrap().close().await;
+    log.close("test").await;
+    scene.open().unwrap().close("test").await;
 }
 
 #[tokio::test]
@@ -83,7 +84,7 @@ async fn segments_are_sealed_by_size_and_age() {
     for number in 0..100 {
         put(&log, &number.to_string()).await.unwrap();
     }
-    log.close().await;
+    log.close("test").await;
     let by_size = segments(scene.path()).len();
     assert!(by_size > 2, "{by_size} segments");
 
@@ -95,11 +96,11 @@ async fn segments_are_sealed_by_size_and_age() {
         tokio::task::yield_now().await;
         files = segments(scene.path());
     }
-    log.close().await;
+    log.close("test").await;
     for sealed in files.iter().rev().skip(1) {
         assert!(fs::metadata(sealed).unwrap().permissions().readonly(), "{}", sealed.display());
     }
-    assert_eq!(entries(scene.path()).len(), 101);
+    assert_eq!(entries_between(scene.path()).len(), 101);
 }
 
 #[tokio::test]
@@ -117,8 +118,8 @@ async fn a_cursor_reads_each_entry_once_from_anywhere() {
     while following.next() < following.end() {
         followed.extend(following.read(100_000).unwrap());
     }
-    assert_eq!(followed.iter().map(|stored| stored.seq).collect::<Vec<_>>(), (0..60).collect::<Vec<_>>());
-    for from in 0..=60 {
+    assert_eq!(followed.iter().map(|stored| stored.seq).collect::<Vec<_>>(), (0..61).collect::<Vec<_>>());
+    for from in 0..=61 {
         let mut cursor = log.cursor(from);
         let mut rest = Vec::new();
         while cursor.next() < cursor.end() {
@@ -126,6 +127,8 @@ async fn a_cursor_reads_each_entry_once_from_anywhere() {
         }
         assert_eq!(rest, followed[usize::try_from(from).unwrap()..]);
     }
-    log.close().await;
+    log.close("test").await;
+    assert!(following.has_more().await);
+    assert_eq!(following.read(1).unwrap().len(), 1, "that it stopped");
     assert!(!following.has_more().await, "the log is closed and read to its end");
 }

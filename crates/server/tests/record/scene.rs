@@ -9,7 +9,7 @@ use std::{
 
 use brevet_core::audit::{
     Chain, Event, Record,
-    event::{CallBegun, CallTarget, Caller, ObjectRef},
+    event::{CallBegun, CallTarget, Caller, ObjectRef, Role},
 };
 use brevet_server::{
     probes::Health,
@@ -68,7 +68,14 @@ pub(crate) fn open(
     metrics: &Metrics,
 ) -> Result<Log, OpenError> {
     let disk = Arc::new(FaultyDisk { faults: faults.clone() });
-    let options = Options { folder: folder.to_owned(), role: "gateway".to_owned(), limits, disk };
+    let options = Options {
+        folder: folder.to_owned(),
+        role: Role::Gateway,
+        replica: "gateway-0".to_owned(),
+        arguments: Vec::new(),
+        limits,
+        disk,
+    };
     Log::open(options, metrics, health)
 }
 
@@ -110,6 +117,13 @@ pub(crate) async fn put_once_mended(log: &Log, agent: &str) -> Synced {
         }
         tokio::task::yield_now().await;
     }
+}
+
+/// Every entry but those of processes that start and stop.
+pub(crate) fn entries_between(folder: &Path) -> Vec<Record> {
+    let mut entries = entries(folder);
+    entries.retain(|record| !matches!(record.event, Event::Start(_) | Event::Stop(_)));
+    entries
 }
 
 /// The files of a log, in order.

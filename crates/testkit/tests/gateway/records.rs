@@ -137,3 +137,44 @@ async fn i10_what_was_forwarded_stays_on_record_when_the_gateway_is_killed() {
     cluster.brevet().unwrap().restart(Part::Gateway).await.unwrap();
     assert!(records(&cluster).len() >= 20, "the log goes on");
 }
+
+/// `brevet-verify` on an export: exit code, and what it says.
+fn verified(export: &std::path::Path) -> (Option<i32>, String) {
+    let verify = brevet_testkit::program("brevet-verify").unwrap();
+    let output = std::process::Command::new(verify).arg(export).output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[tokio::test]
+async fn i10_a_stranger_finds_one_changed_byte_in_an_export() {
+    let cluster = start(Options::default()).await;
+    let made = granted(&cluster, &Ask::logs("shop", 600)).await;
+    let alice = cluster.user("alice").client().await.unwrap();
+    let path = "/api/v1/namespaces/shop/pods/web-1";
+    alice.request_text(http::Request::get(through(&made, path)).body(Vec::new()).unwrap()).await.unwrap();
+    let (begun, _) = over(&cluster, &made, path).await;
+    // It signs how far it has come when it stops.
+    cluster.brevet().unwrap().stop(Part::Gateway).unwrap();
+    let (log, export) = (cluster.brevet().unwrap().replica(Part::Gateway).audit_dir(), cluster.dir().join("export"));
+    let copied = std::process::Command::new(brevet_testkit::program("brevet").unwrap())
+        .args(["export", &format!("--audit-dir={}", log.display()), &format!("--output={}", export.display())])
+        .output()
+        .unwrap();
+    assert!(copied.status.success(), "{copied:?}");
+    let (code, verdict) = verified(&export);
+    assert_eq!(code, Some(0), "{verdict}");
+
+    let place =
+        records(&cluster).into_iter().find(|record| record.event == Event::CallBegun(begun.clone())).unwrap().seq;
+    let entries = std::fs::read_dir(export.join("chains")).unwrap().next().unwrap().unwrap().path().join("entries");
+    let file = std::fs::read_dir(entries).unwrap().next().unwrap().unwrap().path();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let changed = text.replacen("\"username\":\"alice\"", "\"username\":\"alicf\"", 1);
+    let first = text.lines().zip(changed.lines()).position(|(before, after)| before != after).unwrap();
+    assert!(first as u64 <= place);
+    std::fs::write(&file, changed).unwrap();
+    let (code, verdict) = verified(&export);
+    assert_eq!(code, Some(1), "{verdict}");
+    assert!(verdict.contains(&format!("{first}")), "{verdict}");
+    cluster.brevet().unwrap().restart(Part::Gateway).await.unwrap();
+}

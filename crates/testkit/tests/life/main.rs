@@ -12,6 +12,7 @@ mod ends;
 mod faults;
 mod guard;
 mod limits;
+mod records;
 mod sharing;
 
 use std::time::Duration;

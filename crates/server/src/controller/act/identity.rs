@@ -28,7 +28,7 @@ use crate::{
     call::{self, CALL_TIMEOUT, CallError},
     controller::{
         gather::{Case, read_part},
-        index::sharing_digest,
+        index::{SeenGrant, sharing_digest},
         parts::{self, Found, PartObject},
         wire::GrantWrite,
     },
@@ -50,7 +50,7 @@ impl Actor {
         case: &Case,
         join: Option<&IdentityRef>,
         now: Timestamp,
-    ) -> Result<(), ActError> {
+    ) -> Result<(IdentityRef, Vec<Part>), ActError> {
         // The source's own copy: its resourceVersion is what the last write stands or falls with.
         let known = grant_of(case)?;
         let api = Api::<AccessGrant>::all(self.writer.client());
@@ -61,7 +61,7 @@ impl Actor {
             self.index.write().put_grant(&object);
             return Err(ActError::Outdated("the grant is in force or over"));
         }
-        match join {
+        let carried = match join {
             Some(identity) => {
                 let Some(_joining) = self.gatherer.identities.join(&identity.uid) else {
                     return Err(ActError::Outdated("the identity is retired"));
@@ -71,9 +71,10 @@ impl Actor {
                     return Err(ActError::Unconfirmed(fault));
                 }
                 self.write_grant(&object, &GrantWrite::Ready(identity), now).await?;
+                (identity.clone(), parts)
             }
             None => self.make(&object, &grant, now).await?,
-        }
+        };
         let waited = crate::clock::now().duration_since(grant.window.not_before);
         self.metrics.activated(waited, join.is_some());
         tracing::info!(
@@ -82,18 +83,31 @@ impl Actor {
             joined = join.is_some(),
             "a grant is in force"
         );
-        Ok(())
+        Ok(carried)
     }
 
-    async fn make(&self, object: &AccessGrant, grant: &Grant, now: Timestamp) -> Result<(), ActError> {
+    async fn make(
+        &self,
+        object: &AccessGrant,
+        grant: &Grant,
+        now: Timestamp,
+    ) -> Result<(IdentityRef, Vec<Part>), ActError> {
         let rules = sharing_digest(grant);
         let name = new_name(&rules);
         let Some(_making) = self.gatherer.identities.make(&rules, &name) else {
             return Err(ActError::Outdated("an equal identity is being made"));
         };
+        // Between the plan and here was a sync: an equal one may have been made meanwhile.
+        let stands = |other: &Grant| {
+            let carried = other.identity.as_ref().is_some_and(|i| !self.gatherer.identities.is_retired(&i.uid));
+            carried && other.uid != grant.uid && !other.window.is_over(now)
+        };
+        if self.index.read().sharing(&rules).filter_map(SeenGrant::live).any(stands) {
+            return Err(ActError::Outdated("an equal identity has been made"));
+        }
         match self.make_parts(grant, &name, &rules).await {
-            Ok(identity) => match self.write_grant(object, &GrantWrite::Ready(&identity), now).await {
-                Ok(_) => Ok(()),
+            Ok((identity, parts)) => match self.write_grant(object, &GrantWrite::Ready(&identity), now).await {
+                Ok(_) => Ok((identity, parts)),
                 Err(error) => {
                     // The answer may have been lost and the grant be in force: the source knows.
                     let stored = call::read(&Api::<AccessGrant>::all(self.writer.client()), &grant.name).await;
@@ -117,7 +131,7 @@ impl Actor {
         }
     }
 
-    async fn make_parts(&self, grant: &Grant, name: &str, rules: &str) -> Result<IdentityRef, ActError> {
+    async fn make_parts(&self, grant: &Grant, name: &str, rules: &str) -> Result<(IdentityRef, Vec<Part>), ActError> {
         let policy = border::policy_rules(&grant.terms.rules.union(&grant.terms.companions));
         let account = ServiceAccount {
             metadata: parts::metadata(name.to_owned(), name, &[(parts::RULES_LABEL, rules.to_owned())]),
@@ -141,7 +155,7 @@ impl Actor {
         let identity = IdentityRef { name: name.to_owned(), uid: account.uid().unwrap_or_default() };
         match identity::fault(&grant.terms, &identity.uid, &made) {
             Some(fault) => Err(ActError::Unconfirmed(fault)),
-            None => Ok(identity),
+            None => Ok((identity, made)),
         }
     }
 
@@ -228,7 +242,7 @@ impl Actor {
 }
 
 /// Removes exactly these objects. All are tried, whatever fails.
-pub(in crate::controller) async fn remove(writer: &Writer, found: &[Part]) -> Result<(), ActError> {
+pub(super) async fn remove(writer: &Writer, found: &[Part]) -> Result<(), ActError> {
     let each = found.iter().map(|part| writer.delete_part(part.kind, &part.namespace, &part.name, &part.uid));
     join_all(each).await.into_iter().collect::<Result<Vec<bool>, ActError>>().map(drop)
 }

@@ -5,8 +5,9 @@
 //! leads and, unless it only takes away, whether the admission policies stand;
 //! it names the uid or resourceVersion it was
 //! planned for, so a deposed leader's write fails. What was written goes into
-//! the index at once.
+//! the index at once. Before it, it is on record ([`entries`]).
 
+mod entries;
 mod identity;
 mod surplus;
 mod writer;
@@ -14,20 +15,26 @@ mod writer;
 use std::sync::Arc;
 
 use brevet_api::{AccessDecision, AccessGrant, AccessRequest};
-use brevet_core::lifecycle::{NewGrant, RequestStatus, Step};
+use brevet_core::{
+    audit::event::ObjectRef,
+    lifecycle::{NewGrant, RequestStatus, Step, identity::Part},
+};
 use jiff::Timestamp;
 use kube::{Api, ResourceExt, api::PostParams};
 
-pub(super) use identity::remove;
 pub(super) use writer::Writer;
 
+use self::entries::Made;
 use super::{
     gather::{Case, Gatherer},
     index::Index,
     metrics::Metrics,
     wire::{self, GrantWrite},
 };
-use crate::call::{self, CALL_TIMEOUT, CallError};
+use crate::{
+    call::{self, CALL_TIMEOUT, CallError},
+    record::Recorder,
+};
 
 /// Why a step was not performed.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +84,7 @@ impl<T> Doing<T> for Result<T, CallError> {
 
 /// Performs.
 pub(super) struct Actor {
+    pub(super) recorder: Recorder,
     pub(super) writer: Writer,
     pub(super) index: Arc<Index>,
     pub(super) gatherer: Arc<Gatherer>,
@@ -84,13 +92,23 @@ pub(super) struct Actor {
 }
 
 impl Actor {
-    /// Performs one step for `case`.
+    /// Performs one step for `case`, once it is on record.
     pub(super) async fn perform(&self, case: &Case, step: &Step, now: Timestamp) -> Result<(), ActError> {
+        let begun = entries::begin(&self.recorder, case, step).await?;
+        let outcome = self.act(case, step, now).await;
+        begun.went(&outcome);
+        outcome.map(drop)
+    }
+
+    async fn act(&self, case: &Case, step: &Step, now: Timestamp) -> Result<Made, ActError> {
         match step {
-            Step::WriteRequest(status) => self.write_request(case, status).await,
-            Step::CreateGrant(new) => self.create_grant(new).await,
-            Step::Announce => self.write_grant(grant_of(case)?, &GrantWrite::Announce, now).await.map(drop),
-            Step::Activate { join } => self.activate(case, join.as_ref(), now).await,
+            Step::CreateGrant(new) => return self.create_grant(new).await.map(Made::Grant),
+            Step::Activate { join } => {
+                let (identity, parts) = self.activate(case, join.as_ref(), now).await?;
+                return Ok(Made::Access(identity, parts));
+            }
+            Step::WriteRequest(status) => self.write_request(case, status).await?,
+            Step::Announce => drop(self.write_grant(grant_of(case)?, &GrantWrite::Announce, now).await?),
             Step::End { ended, message } => {
                 let grant = grant_of(case)?;
                 self.write_grant(grant, &GrantWrite::End(ended, message), now).await?;
@@ -102,28 +120,27 @@ impl Actor {
                     why = message,
                     "a grant is over"
                 );
-                Ok(())
             }
-            Step::Unmake { identity, parts } => self.unmake(case, identity, parts).await,
+            Step::Unmake { identity, parts } => self.unmake(case, identity, parts).await?,
             Step::ConfirmEnd => {
                 let grant = grant_of(case)?;
                 self.write_grant(grant, &GrantWrite::ConfirmEnd, now).await?;
                 tracing::info!(grant.uid = grant.uid(), "the end of a grant is confirmed");
-                Ok(())
             }
-            Step::ReleaseGrant => self.release_grant(grant_of(case)?).await,
+            Step::ReleaseGrant => self.release_grant(grant_of(case)?).await?,
             Step::DeleteGrant => {
                 let grant = grant_of(case)?;
-                self.delete::<AccessGrant>(&grant.name_any(), &grant.uid().unwrap_or_default()).await
+                self.delete::<AccessGrant>(&grant.name_any(), &grant.uid().unwrap_or_default()).await?;
             }
-            Step::DeleteDecision(decision) => self.delete::<AccessDecision>(&decision.name, &decision.uid).await,
+            Step::DeleteDecision(decision) => self.delete::<AccessDecision>(&decision.name, &decision.uid).await?,
             Step::DeleteRequest => {
                 let request = case.request.as_ref().ok_or(ActError::Outdated("the request is gone"))?;
                 let uid = request.uid().unwrap_or_default();
                 tracing::info!(request.uid = uid, "a request is removed");
-                self.delete::<AccessRequest>(&request.name_any(), &uid).await
+                self.delete::<AccessRequest>(&request.name_any(), &uid).await?;
             }
         }
+        Ok(Made::Nothing)
     }
 
     async fn write_request(&self, case: &Case, status: &RequestStatus) -> Result<(), ActError> {
@@ -137,14 +154,14 @@ impl Actor {
         Ok(())
     }
 
-    async fn create_grant(&self, new: &NewGrant) -> Result<(), ActError> {
+    async fn create_grant(&self, new: &NewGrant) -> Result<ObjectRef, ActError> {
         self.writer.may_give()?;
         let api = Api::<AccessGrant>::all(self.writer.client());
         let made = call::within(CALL_TIMEOUT, api.create(&PostParams::default(), &wire::grant(new))).await;
         let made = made.doing("make the grant")?;
         tracing::info!(request.uid = new.request_uid, grant.uid = made.uid(), "a grant is made");
         self.index.write().put_grant(&made);
-        Ok(())
+        Ok(ObjectRef::new(&made.name_any(), &made.uid().unwrap_or_default()))
     }
 
     /// Writes a grant's status over exactly the copy it was planned for.
@@ -186,6 +203,17 @@ impl Actor {
     {
         self.writer.delete(&Api::<K>::all(self.writer.client()), name, uid).await.map(drop)
     }
+}
+
+/// Removes exactly these objects, which belong to no grant, once that is on record.
+pub(super) async fn remove_orphans(recorder: &Recorder, writer: &Writer, found: &[Part]) -> Result<(), ActError> {
+    if found.is_empty() {
+        return Ok(());
+    }
+    let begun = entries::begin_removal(recorder, found).await?;
+    let outcome = identity::remove(writer, found).await.map(|()| Made::Nothing);
+    begun.went(&outcome);
+    outcome.map(drop)
 }
 
 fn grant_of(case: &Case) -> Result<&AccessGrant, ActError> {
