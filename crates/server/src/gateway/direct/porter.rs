@@ -137,6 +137,8 @@ impl DirectPorter {
 }
 
 impl Porter for DirectPorter {
+    const IS_BEHIND_PROXY: bool = false;
+
     type Peer = Peer;
 
     fn meet(&self, chain: Option<Chain>) -> Peer {

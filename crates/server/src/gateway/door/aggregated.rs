@@ -40,6 +40,8 @@ impl FrontProxy {
 }
 
 impl Porter for FrontProxy {
+    const IS_BEHIND_PROXY: bool = true;
+
     type Peer = Peer;
 
     fn meet(&self, chain: Option<Chain>) -> Peer {

@@ -48,6 +48,7 @@ use self::{
     task::{Task, Tasks},
 };
 use super::{
+    forward::FORWARDED_FOR,
     limits,
     reply::{self, Body},
 };
@@ -213,7 +214,11 @@ impl<P: Porter, R: Room> Door<P, R> {
         })
     }
 
-    async fn answer(&self, peer: &Peer<P::Peer>, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, peer: &Peer<P::Peer>, mut request: Request<Incoming>) -> Response<Body> {
+        if !P::IS_BEHIND_PROXY {
+            // The caller's own word for where it is; what is on record is what somebody has seen.
+            request.headers_mut().remove(FORWARDED_FOR);
+        }
         if request.uri().path_and_query().map_or(0, |text| text.as_str().len()) > limits::URI_BYTES_MAX {
             return reply::status(StatusCode::URI_TOO_LONG, None, "path and query are too long");
         }

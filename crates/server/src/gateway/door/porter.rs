@@ -15,6 +15,9 @@ pub(in crate::gateway) type Chain = Vec<CertificateDer<'static>>;
 
 /// Lets people in.
 pub(in crate::gateway) trait Porter: Send + Sync + 'static {
+    /// Whether the caller is a proxy that says truly for whom it speaks.
+    const IS_BEHIND_PROXY: bool;
+
     /// What is remembered of one connection.
     type Peer: Send + Sync + 'static;
 

@@ -52,7 +52,7 @@ use super::{
 };
 
 /// To which every proxy adds whom it speaks for.
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Forwards calls.
 pub(super) struct Forwarder {
