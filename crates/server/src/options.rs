@@ -170,7 +170,8 @@ mod tests {
 
     #[test]
     fn the_direct_door_opens_only_with_all_it_needs() {
-        let parses = |more: &[&str]| Options::try_parse_from([&["brevet", "gateway"], more].concat()).is_ok();
+        let parses =
+            |more: &[&str]| Options::try_parse_from([&["brevet", "gateway", "--audit-dir=a"], more].concat()).is_ok();
         let door = ["--listen=127.0.0.1:1", "--tls-cert-file=c", "--tls-private-key-file=k"];
         assert!(parses(&[]) && parses(&door));
         assert!(!parses(&["--listen=127.0.0.1:1"]));

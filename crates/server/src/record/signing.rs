@@ -159,7 +159,9 @@ fn whole(text: &str) -> (&str, u64) {
     // A checkpoint has an empty line within, and one behind it.
     let ends: Vec<usize> = text.match_indices("\n\n").map(|(at, _)| at).collect();
     for end in ends.iter().skip(1).step_by(2).map(|at| at + 1).chain([text.len()]) {
-        let Some(note) = text.get(begin..end).and_then(SignedCheckpoint::parse) else { break };
+        // Without its last line break the next one would be written into it.
+        let note = text.get(begin..end).filter(|note| note.ends_with('\n'));
+        let Some(note) = note.and_then(SignedCheckpoint::parse) else { break };
         (good, size, begin) = (end, note.checkpoint.size, end + 1);
     }
     (text.get(..good).unwrap_or_default(), size)
@@ -194,7 +196,7 @@ mod tests {
         }
         let text = read(folder.path()).unwrap();
         assert_eq!(whole(&text), (text.as_str(), 3));
-        for end in (0..text.len()).step_by(13) {
+        for end in (0..text.len()).step_by(13).chain([text.len() - 1]) {
             let torn: String = text.chars().take(end).collect();
             std::fs::write(folder.path().join(CHECKPOINTS_NAME), &torn).unwrap();
             let again = Checkpoints::open(folder.path(), Key::open(folder.path()).unwrap()).unwrap();

@@ -68,7 +68,7 @@ async fn what_was_taken_is_synced_before_it_closes() {
 async fn a_second_process_is_kept_out() {
     let scene = Scene::new();
     let log = scene.open().unwrap();
-    let refused = scene.open().unwrap_err();
+    let refused = scene.try_open().unwrap_err();
     assert!(matches!(refused, OpenError::Locked(_)));
     assert!(refused.to_string().starts_with("another process writes the audit log in `"), "{refused}");
     put(&log, "1").await.unwrap();

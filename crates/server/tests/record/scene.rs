@@ -19,6 +19,9 @@ use brevet_server::{
 
 use super::disk::{Faults, FaultyDisk};
 
+/// From the fork of a child to its own program, on a loaded machine.
+const UNLOCKED_WITHIN: Duration = Duration::from_secs(10);
+
 /// A log is mended every 200 ms; much longer means never.
 pub(crate) const MENDED_WITHIN: Duration = Duration::from_secs(20);
 
@@ -45,7 +48,20 @@ impl Scene {
         self.folder.path()
     }
 
+    /// Opens the log. A child that another test is starting holds every descriptor of this process,
+    /// the lock of what was just closed too, until it runs its own program.
     pub(crate) fn open(&self) -> Result<Log, OpenError> {
+        let start = Instant::now();
+        loop {
+            match self.try_open() {
+                Err(OpenError::Locked(_)) if start.elapsed() < UNLOCKED_WITHIN => std::thread::yield_now(),
+                opened => return opened,
+            }
+        }
+    }
+
+    /// Opens the log, if nobody has it.
+    pub(crate) fn try_open(&self) -> Result<Log, OpenError> {
         open(self.path(), self.limits, &self.faults, &self.health, &self.metrics)
     }
 
