@@ -74,21 +74,21 @@ async fn a_watch_tells_its_own_what_happens_and_others_nothing() {
     let (_alice, mut alices) = watch("alice");
     let (_mallory, mut mallorys) = watch("mallory");
     let made = granted(cluster, &Ask::logs("shop", 600)).await;
-    made::end(&hands(cluster).await, &made, "Released").await.unwrap();
-
-    let seen = async {
-        let mut seen = Vec::new();
+    let mut seen = Vec::new();
+    let mut until = async |word: &str| {
         while let Some(line) = alices.next_line().await.unwrap() {
             if line.contains(&made.name) {
                 seen.push(line.clone());
-                if line.contains("Revoking") {
+                if line.contains(word) {
                     break;
                 }
             }
         }
-        seen
     };
-    let seen = tokio::time::timeout(PATIENCE, seen).await.unwrap();
+    // Only once her watch is there can the end be an event.
+    tokio::time::timeout(PATIENCE, until("ADDED")).await.unwrap();
+    made::end(&hands(cluster).await, &made, "Released").await.unwrap();
+    tokio::time::timeout(PATIENCE, until("Revoking")).await.unwrap();
     assert!(seen.first().unwrap().starts_with("ADDED"), "{seen:?}");
     assert!(seen.last().unwrap().starts_with("MODIFIED"), "{seen:?}");
     // By now mallory's watch has had the same events to tell.
