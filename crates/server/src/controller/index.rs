@@ -165,9 +165,11 @@ impl Tables {
         let mut touched =
             if of_requester.insert(uid.clone()) { of_requester.iter().cloned().collect() } else { Vec::new() };
         let is_open = seen.is_open();
-        let was_open = self.requests.insert(uid.clone(), seen).is_none_or(|known| known.is_open());
+        self.requests.insert(uid.clone(), seen);
         touched.retain(|key| *key != uid && self.requests.get(key).is_some_and(SeenRequest::is_open));
-        if was_open && !is_open {
+        // At each closed one, not only as it closes: that may have been put here by the writer of its
+        // status, who asks for nobody else to be looked at.
+        if !is_open {
             touched.extend(bounds::crowded_out(self, &object.spec.requester.username));
         }
         touched.push(uid);
