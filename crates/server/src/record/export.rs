@@ -1,11 +1,13 @@
 //! A log in the form that `brevet-verify` checks: `docs/spec/audit-log.md`, "An export".
 //!
 //! Promises: reads only, so the log may be written meanwhile; the checkpoints
-//! are copied first, so what they cover is there.
+//! are copied first, so what they cover is there; the copy is for its owner alone,
+//! as the log is: people's reasons are in it.
 
 use std::{
-    fs::File,
+    fs::{DirBuilder, File},
     io::{self, BufRead as _, BufReader, Write as _},
+    os::unix::fs::DirBuilderExt as _,
     path::Path,
 };
 
@@ -24,7 +26,7 @@ pub fn export(folder: &Path, output: &Path) -> io::Result<()> {
     let last = segments.last().map(|name| name.path(folder));
     let scan = last.map(|path| Scan::open(&path)).transpose()?.flatten();
     let chain = scan.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "there is no audit log"))?.chain;
-    std::fs::create_dir(output)?;
+    DirBuilder::new().mode(0o700).create(output)?;
     let of_chain = output.join("chains").join(chain.id().as_str());
     let entries = of_chain.join("entries");
     std::fs::create_dir_all(&entries)?;

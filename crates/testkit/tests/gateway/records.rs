@@ -161,6 +161,8 @@ async fn i10_a_stranger_finds_one_changed_byte_in_an_export() {
         .output()
         .unwrap();
     assert!(copied.status.success(), "{copied:?}");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&export).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o700, "people's reasons are for its owner alone");
     let (code, verdict) = verified(&export);
     assert_eq!(code, Some(0), "{verdict}");
 
