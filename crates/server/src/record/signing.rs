@@ -196,7 +196,8 @@ mod tests {
         }
         let text = read(folder.path()).unwrap();
         assert_eq!(whole(&text), (text.as_str(), 3));
-        for end in (0..text.len()).step_by(13).chain([text.len() - 1]) {
+        let length = text.chars().count();
+        for end in (0..length).step_by(13).chain([length - 1]) {
             let torn: String = text.chars().take(end).collect();
             std::fs::write(folder.path().join(CHECKPOINTS_NAME), &torn).unwrap();
             let again = Checkpoints::open(folder.path(), Key::open(folder.path()).unwrap()).unwrap();
