@@ -273,7 +273,7 @@ async fn a_client_that_does_not_read_is_cut_all_the_same() {
 async fn one_stalled_http2_stream_is_reset_and_its_neighbours_live() {
     let cluster = cluster().await;
     let namespace = heavy(cluster).await;
-    let made = granted(cluster, &config_maps(&namespace, 4)).await;
+    let made = granted(cluster, &config_maps(&namespace, 10)).await;
     let other = granted(cluster, &Ask::logs("shop", 600)).await;
     let path = through(&made, &format!("/api/v1/namespaces/{namespace}/configmaps?watch=1"));
     let neighbour = through(&other, "/api/v1/namespaces/shop/pods?watch=1");
