@@ -212,17 +212,15 @@ fn is_in_terms(window: &Window, terms: &Terms) -> bool {
     window.not_before >= most.not_before && window.not_after <= most.not_after
 }
 
-/// Whether the approval's decision is there, counts, and was not preceded by a
-/// denial that counts.
+/// Whether the approval's decision is there, counts, and, where no rule says whose
+/// word counts, was not preceded by a denial that counts. A rule's stages say it
+/// themselves ([`policy::backs`]): a denial by somebody they do not name is none.
 fn is_backed(approval: &Approval, grant: &Grant, request: &Request, evidence: &Evidence) -> bool {
     let counts = |d: &&Decision| counts_for(d, grant, request);
     let decision = evidence.decisions.iter().find(|d| d.uid == approval.decision_uid).filter(counts);
     decision.is_some_and(|decision| {
-        let denied_before = evidence
-            .decisions
-            .iter()
-            .filter(counts)
-            .any(|d| d.verdict == Verdict::Deny && d.created_at < decision.created_at);
+        let is_before = |d: &Decision| d.verdict == Verdict::Deny && d.created_at < decision.created_at;
+        let denied_before = grant.policy.is_none() && evidence.decisions.iter().filter(counts).any(is_before);
         decision.verdict == Verdict::Approve
             && evidence.is_guarded(decision.created_at)
             && !decision.is_deleting

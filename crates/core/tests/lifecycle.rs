@@ -159,6 +159,24 @@ fn less_may_be_approved_and_that_is_what_comes_into_force() {
 }
 
 #[test]
+fn whom_no_stage_names_has_no_say() {
+    check_in(
+        World::with_bob(),
+        "alice asks for 30m -> Pending
+         carol denies       -> Pending
+         tick 1m            -> Pending
+         bob approves       -> Active, 4 parts
+         carol denies       -> Active, 4 parts",
+    );
+    check_in(
+        World::with_bob(),
+        "alice asks for 30m -> Pending
+         bob denies         -> Denied DeniedByPerson
+         bob approves       -> Denied DeniedByPerson",
+    );
+}
+
+#[test]
 fn broken_glass_is_reviewed_and_its_proof_kept_until_then() {
     let world = check_in(
         World::with_glass(),

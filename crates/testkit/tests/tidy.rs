@@ -35,8 +35,6 @@ const EVENTS_NOT_WRITTEN: &[&str] = &[
     "DecisionWeighed",
     "DriftSeen",
     "CatalogueChanged",
-    "GuardBroken",
-    "GuardRepaired",
     "KeyRotated",
     "CheckpointWitnessed",
     "Tombstone",

@@ -126,7 +126,23 @@ impl World {
 
     /// Alice may break glass, which carol reviews within a day; else anybody approves.
     pub(crate) fn with_glass() -> Self {
-        let rule = |name: &str, effect| PolicyRule {
+        let review_within = Length::parse("1d").unwrap();
+        let glass = BreakGlass { review_within, reviewers: vec![SubjectRef::User("carol".to_owned())] };
+        Self::ruled_by(vec![
+            ("glass", Effect::BreakGlass(glass)),
+            ("people", Effect::RequireApproval(Approval::by_anyone())),
+        ])
+    }
+
+    /// What alice asks for takes bob's approval, and nobody else has a say.
+    pub(crate) fn with_bob() -> Self {
+        let mut approval = Approval::by_anyone();
+        approval.stages[0].approvers = vec![SubjectRef::User("bob".to_owned())];
+        Self::ruled_by(vec![("bob", Effect::RequireApproval(approval))])
+    }
+
+    fn ruled_by(effects: Vec<(&str, Effect)>) -> Self {
+        let rule = |(name, effect): (&str, Effect)| PolicyRule {
             name: name.to_owned(),
             subjects: vec![SubjectRef::User("alice".to_owned())],
             roles: std::iter::once("view-logs".to_owned()).collect(),
@@ -138,8 +154,6 @@ impl World {
             limits: Default::default(),
             effect,
         };
-        let review_within = Length::parse("1d").unwrap();
-        let glass = BreakGlass { review_within, reviewers: vec![SubjectRef::User("carol".to_owned())] };
         let policy = Policy {
             name: "shop".to_owned(),
             uid: "p1".to_owned(),
@@ -148,10 +162,7 @@ impl World {
             switch: Switch::Off,
             fault: None,
             people: Vec::new(),
-            rules: vec![
-                rule("glass", Effect::BreakGlass(glass)),
-                rule("people", Effect::RequireApproval(Approval::by_anyone())),
-            ],
+            rules: effects.into_iter().map(rule).collect(),
         };
         let mut world = Self::new();
         world.ruled.policies = Arc::new(Policies::new(vec![policy]));

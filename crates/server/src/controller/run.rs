@@ -239,7 +239,7 @@ impl Work {
             return Err(error.into());
         }
         if !plan.surplus.is_empty() {
-            self.actor.remove_surplus(key, &case, &plan.surplus).await?;
+            self.actor.remove_surplus(key, &case, &plan.surplus, now).await?;
             return Ok(Round::Acted);
         }
         let left = plan.wake_at.map(|at| Duration::try_from(at.duration_since(clock::now())).unwrap_or(Duration::ZERO));

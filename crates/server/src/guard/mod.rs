@@ -30,6 +30,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use brevet_core::audit::event::{GuardBroken, GuardRepaired};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{
     admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding},
@@ -175,7 +176,8 @@ pub(crate) fn watch(shared: Shared, is_needed: bool, stop: CancellationToken) ->
     let mut sentry = Sentry::new(shipped);
     let (sender, guard) = watch::channel(sentry.look());
     let shared = Shared { guard, ..shared };
-    let teller = Teller { shared: shared.clone(), is_needed };
+    let compared = u32::try_from(sentry.shipped.len()).unwrap_or(u32::MAX);
+    let teller = Teller { shared: shared.clone(), is_needed, compared };
     teller.mark(&sender.borrow());
     Ok((shared, Box::pin(keep_watch(sentry, teller, sender, stop))))
 }
@@ -226,21 +228,38 @@ fn feed_of(shared: &Shared, way: Way) -> Feed<Way> {
     Feed { api, way, name, list_every: Some(LIST_EVERY) }
 }
 
-/// Says it in the log and to `/readyz`.
+/// Says it in both logs and to `/readyz`.
 struct Teller {
     shared: Shared,
     is_needed: bool,
+    /// How many policies and bindings there are to be.
+    compared: u32,
 }
 
 impl Teller {
     fn log(&self, state: &Guard) {
         let role = self.shared.role;
+        self.record(state);
         match state {
             Guard::Intact { since } => tracing::info!(role, %since, "the admission policies stand as shipped"),
             Guard::Down { fault: fault @ (Fault::Unknown(_) | Fault::Broken(_)), .. } => {
                 tracing::error!(role, why = %fault, "nothing is given: the admission policies are in doubt");
             }
             Guard::Down { fault, .. } => tracing::info!(role, why = %fault, "nothing is given yet"),
+        }
+    }
+
+    /// Nothing waits for it: nothing follows from it but that nothing is given.
+    fn record(&self, state: &Guard) {
+        let event = match state {
+            Guard::Intact { .. } => GuardRepaired { compared: self.compared }.into(),
+            Guard::Down { fault: fault @ (Fault::Unknown(_) | Fault::Broken(_)), .. } => {
+                GuardBroken { message: fault.to_string().into() }.into()
+            }
+            Guard::Down { .. } => return,
+        };
+        if let Err(why) = self.shared.recorder.append(event) {
+            tracing::warn!(reason = %why, "how the admission policies stand is not on record");
         }
     }
 

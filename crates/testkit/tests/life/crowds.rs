@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use brevet_api::{AccessDecision, AccessRequest, Phase, Verdict};
-use brevet_testkit::{Cluster, Options};
+use brevet_core::audit::Event;
+use brevet_testkit::{Cluster, Options, Part};
 use futures::future::try_join_all;
 use kube::{
     Api, Client, ResourceExt,
@@ -96,7 +97,15 @@ async fn i16_decisions_about_nothing_are_gone_in_a_minute() {
     // More than is kept of one person about one uid does not even wait.
     one.shrinks_to(cluster, KEPT, PATIENCE).await;
     one.shrinks_to(cluster, 0, STRAYS_GONE_WITHIN).await;
+    let first = many.kept().await.first().and_then(ResourceExt::uid);
     many.shrinks_to(cluster, 0, STRAYS_GONE_WITHIN).await;
+    let records = cluster.brevet().unwrap().replica(Part::Controller).records().unwrap();
+    let removed = records.iter().filter_map(|record| match &record.event {
+        Event::DeletionBegun(begun) => Some(begun.object.uid.as_str()),
+        _ => None,
+    });
+    let removed: Vec<&str> = removed.collect();
+    assert!(removed.len() >= 120 && first.is_none_or(|uid| removed.contains(&&*uid)), "removed {}", removed.len());
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use brevet_api::{AccessDecision, Phase, Verdict};
+use brevet_core::audit::Event;
 use brevet_testkit::{Cluster, Elevation, Options, Part};
 use futures::AsyncReadExt as _;
 use http::{Request, StatusCode};
@@ -117,6 +118,14 @@ async fn an_approval_without_its_policy_never_counts_and_what_is_open_is_cut() {
             (pods(&again, &alice).await == StatusCode::OK).then_some(())
         })
         .await;
+    for part in [Part::Controller, Part::Gateway] {
+        let records = cluster.brevet().unwrap().replica(part).records().unwrap();
+        let mut told = records.iter().map(|record| &record.event);
+        let is_broken =
+            |event: &Event| matches!(event, Event::GuardBroken(broken) if broken.message.as_str().contains(POLICY));
+        assert!(told.any(is_broken), "a missing policy is on record");
+        assert!(told.any(|event| matches!(event, Event::GuardRepaired(_))), "and that it is back");
+    }
 }
 
 #[tokio::test]

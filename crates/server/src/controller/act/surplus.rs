@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use brevet_api::{AccessDecision, AccessGrant, AccessRequest};
-use brevet_core::decision::Decision;
+use brevet_api::{AccessGrant, AccessRequest};
+use brevet_core::{decision::Decision, lifecycle::Step};
 use futures::future::try_join_all;
+use jiff::Timestamp;
 use kube::{Api, ResourceExt};
 
 use super::{ActError, Actor, Doing as _};
@@ -27,6 +28,7 @@ impl Actor {
         key: &str,
         case: &Case,
         surplus: &[Decision],
+        now: Timestamp,
     ) -> Result<(), ActError> {
         let known: Versions = (
             case.request.as_ref().and_then(|object| object.resource_version()),
@@ -35,9 +37,10 @@ impl Actor {
         if self.stored(key, case, surplus).await? != known {
             return Err(ActError::Outdated("the request or its grant"));
         }
-        let api = Api::<AccessDecision>::all(self.writer.client());
         for some in surplus.chunks(CALLS_AT_ONCE) {
-            let each = some.iter().map(|decision| self.writer.delete(&api, &decision.name, &decision.uid));
+            let each = some
+                .iter()
+                .map(async |decision| self.perform(case, &Step::DeleteDecision(Box::new(decision.clone())), now).await);
             try_join_all(each).await?;
             let mut tables = self.index.write();
             some.iter().for_each(|decision| drop(tables.drop_decision(key, &decision.uid)));
